@@ -1,0 +1,1 @@
+//! CRI v1 types, generated from cri/api/proto.

@@ -1,0 +1,1 @@
+//! CNI: network lists read, plugins called, results cached.

@@ -1,0 +1,3 @@
+//! CRI client for people.
+
+fn main() {}

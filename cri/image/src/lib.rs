@@ -1,0 +1,1 @@
+//! Images: registry, content store, unpacking, overlayfs snapshots.

@@ -1,0 +1,3 @@
+//! CRI v1 server on husk and husk-shim.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Exit records, their evidence and verdict.

@@ -1,0 +1,3 @@
+//! OCI container runtime that tells the truth about exits.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Kernel calls wrapped once: the only crate of husk in which unsafe is allowed.

@@ -1,0 +1,1 @@
+//! Messages between husk-cri and husk-shim.

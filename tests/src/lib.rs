@@ -1,0 +1,1 @@
+//! Integration tests of husk's binaries against the real kernel.
