@@ -1,0 +1,13 @@
+//! Compiles `proto/*.proto` without protoc.
+
+use std::error::Error;
+
+const FILES: [&str; 7] = ["common", "windows", "sandbox", "container", "stats", "image", "runtime"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let paths = FILES.map(|name| format!("proto/{name}.proto"));
+    let descriptors = protox::compile(&paths, ["proto"])?;
+    tonic_prost_build::configure().build_transport(true).compile_fds(descriptors)?;
+    Ok(())
+}
