@@ -8,6 +8,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let paths = FILES.map(|name| format!("proto/{name}.proto"));
     let descriptors = protox::compile(&paths, ["proto"])?;
-    tonic_prost_build::configure().build_transport(true).compile_fds(descriptors)?;
+    // JSON is how husk-cri keeps requests on disk and how huskctl shows answers.
+    tonic_prost_build::configure()
+        .build_transport(true)
+        .message_attribute(".", "#[derive(serde::Serialize, serde::Deserialize)] #[serde(default)]")
+        .compile_fds(descriptors)?;
     Ok(())
 }
