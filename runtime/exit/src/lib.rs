@@ -1,1 +1,21 @@
 //! Exit records, their evidence and verdict.
+//!
+//! One [`ExitRecord`] is kept per run of a container and per exec. It holds what was seen, never what was concluded: the
+//! [`Verdict`] is a pure function of it, so an old record can be judged again by a newer husk.
+//!
+//! The record is written by whoever waits for the process (`husk run`, the shim) and read by everybody else.
+
+mod message;
+mod record;
+mod status;
+mod store;
+mod verdict;
+
+pub use record::{
+    ExitRecord, LogLine, OomEvidence, OomScope, OomVictim, Outcome, PidsMax, RECORD_VERSION, Rusage,
+    SeccompEvidence, SentSignal, SignalCause, StartFailure, StartFailureKind, Stream, Throttling,
+    UnknownReason,
+};
+pub use status::{WaitStatus, signal_name};
+pub use store::{Error, Found, RESERVED_SIZE, Reserved, read, write};
+pub use verdict::Verdict;
