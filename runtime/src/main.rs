@@ -1,3 +1,35 @@
 //! OCI container runtime that tells the truth about exits.
+//!
+//! The way of a container: [`cli`] → `commands/create.rs` → plan (config.json to plain data) → clone3 →
+//! init stages → exec FIFO → `commands/start.rs`.
 
-fn main() {}
+mod cli;
+mod clock;
+mod commands;
+mod log;
+mod state;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // --help and --version are "errors" of exit code 0; runc gives 1 for a wrong command line.
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()));
+        }
+    };
+    if let Err(error) = log::open(&cli.global) {
+        eprintln!("husk: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    match commands::dispatch(&cli.global, &cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            log::fatal(&format!("{error:#}"));
+            ExitCode::from(commands::exit_code(&error))
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The command line: runc's commands and flags, and `explain`.
+
+use crate::commands;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// OCI container runtime that tells the truth about exits.
+#[derive(Debug, Parser)]
+#[command(name = "husk", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Flags that stand before the command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that every command takes; they stand before the command's name.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// Directory that holds the state of containers (default: /run/husk, or $XDG_RUNTIME_DIR/husk without root)
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// File to append log lines to (default: standard error)
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Form of log lines
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// Log what is done step by step
+    #[arg(long)]
+    pub debug: bool,
+    /// Let systemd make the cgroup; cgroupsPath then has the form slice:prefix:name
+    #[arg(long)]
+    pub systemd_cgroup: bool,
+    /// Whether to ignore cgroup permission errors
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub rootless: Rootless,
+    /// Path of the criu program for checkpoint and restore
+    #[arg(long, value_name = "FILE", default_value = "criu", hide = true)]
+    pub criu: PathBuf,
+}
+
+impl Global {
+    /// The directory under which each container has its own, named after its id.
+    pub fn root(&self) -> PathBuf {
+        if let Some(root) = &self.root {
+            return root.clone();
+        }
+        match std::env::var_os("XDG_RUNTIME_DIR") {
+            Some(dir) if !rustix::process::geteuid().is_root() && !dir.is_empty() => {
+                PathBuf::from(dir).join("husk")
+            }
+            _ => PathBuf::from("/run/husk"),
+        }
+    }
+}
+
+/// Form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// `time="…" level=… msg="…"`
+    Text,
+    /// One JSON object with `level`, `msg` and `time` per line.
+    Json,
+}
+
+/// Whether lacking rights on cgroups are forgiven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Rootless {
+    /// Forgive.
+    True,
+    /// Report.
+    False,
+    /// Forgive where husk does not run as the machine's root.
+    Auto,
+}
+
+macro_rules! declare_commands {
+    ($($(#[$doc:meta])* $name:ident => $module:ident,)*) => {
+        /// All commands; each has its arguments and its code in a file of its own.
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $($(#[$doc])* $name(commands::$module::Args),)*
+        }
+
+        impl Command {
+            /// Runs the command.
+            pub fn run(&self, global: &Global) -> anyhow::Result<std::process::ExitCode> {
+                match self {
+                    $(Self::$name(args) => commands::$module::run(global, args),)*
+                }
+            }
+        }
+    };
+}
+
+declare_commands! {
+    /// Checkpoint a running container
+    Checkpoint => checkpoint,
+    /// Create a container; its program waits for `start`
+    Create => create,
+    /// Delete what a container holds
+    Delete => delete,
+    /// Show statistics and OOM notifications of a container
+    Events => events,
+    /// Run a further process in a container
+    Exec => exec,
+    /// Say why a container ended, with the evidence
+    Explain => explain,
+    /// Show what this runtime can do, as JSON
+    Features => features,
+    /// Send a signal to a container's init process
+    Kill => kill,
+    /// List the containers under the root directory
+    List => list,
+    /// Freeze all processes of a container
+    Pause => pause,
+    /// Show the processes of a container
+    Ps => ps,
+    /// Restore a container from a checkpoint
+    Restore => restore,
+    /// Thaw all processes of a container
+    Resume => resume,
+    /// Create and start a container and wait for its end
+    Run => run,
+    /// Write a config.json to begin with
+    Spec => spec,
+    /// Start the program of a created container
+    Start => start,
+    /// Show the state of a container as JSON
+    State => state,
+    /// Change the resource limits of a container
+    Update => update,
+}

@@ -1,0 +1,47 @@
+//! `husk run`: creates and starts a container, and waits for its end.
+
+use crate::cli::Global;
+use std::{path::PathBuf, process::ExitCode};
+
+/// Arguments of `husk run`.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Directory of the bundle (default: the current directory)
+    #[arg(long, short, value_name = "DIR")]
+    pub bundle: Option<PathBuf>,
+    /// Unix socket that is sent the terminal's master descriptor
+    #[arg(long, value_name = "PATH")]
+    pub console_socket: Option<PathBuf>,
+    /// Unix socket that is sent a pidfd of the process
+    #[arg(long, value_name = "PATH")]
+    pub pidfd_socket: Option<PathBuf>,
+    /// File to write the process id to
+    #[arg(long, value_name = "FILE")]
+    pub pid_file: Option<PathBuf>,
+    /// Return as soon as the process runs
+    #[arg(long, short)]
+    pub detach: bool,
+    /// Keep the state after the end, until `delete`
+    #[arg(long)]
+    pub keep: bool,
+    /// Do not become the reaper of orphaned processes
+    #[arg(long)]
+    pub no_subreaper: bool,
+    /// Do not use pivot_root; for a root filesystem on a ramdisk
+    #[arg(long)]
+    pub no_pivot: bool,
+    /// Keep the caller's session keyring
+    #[arg(long)]
+    pub no_new_keyring: bool,
+    /// Pass this many further descriptors, beginning with 3 and after those of $LISTEN_FDS
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub preserve_fds: u32,
+    /// Id of the container
+    #[arg(value_name = "CONTAINER-ID")]
+    pub id: String,
+}
+
+/// Runs the container.
+pub fn run(_global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("run {}: not implemented", args.id);
+}

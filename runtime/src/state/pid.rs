@@ -1,0 +1,95 @@
+//! A process named so that a reused pid is not taken for it: pid and start time.
+
+use rustix::process::{Pid, PidfdFlags};
+use serde::{Deserialize, Serialize};
+use std::os::fd::OwnedFd;
+
+/// Pid and start time of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// Process id in the namespace in which husk runs.
+    pub pid: i32,
+    /// Start time in clock ticks since boot (proc_pid_stat(5), field 22).
+    pub start: u64,
+}
+
+/// Where a process stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It is there.
+    Alive,
+    /// It has ended; its parent has not fetched its status.
+    Zombie,
+    /// It is gone, or the pid belongs to another process now.
+    Gone,
+}
+
+impl Identity {
+    /// The process with this pid as it is now; nothing when there is none.
+    pub fn of(pid: i32) -> Option<Self> {
+        Some(Self { pid, start: read_stat(pid)?.1 })
+    }
+
+    /// This process.
+    pub fn own() -> Option<Self> {
+        Self::of(i32::try_from(std::process::id()).ok()?)
+    }
+
+    /// Where the process stands.
+    pub fn life(&self) -> Life {
+        match read_stat(self.pid) {
+            Some((_, start)) if start != self.start => Life::Gone,
+            Some((b'Z' | b'X', _)) => Life::Zombie,
+            Some(_) => Life::Alive,
+            None => Life::Gone,
+        }
+    }
+
+    /// A descriptor of the process, which can't come to mean another one; nothing when it is gone.
+    pub fn open(&self) -> Option<OwnedFd> {
+        let fd = rustix::process::pidfd_open(Pid::from_raw(self.pid)?, PidfdFlags::empty()).ok()?;
+        // Asked after the descriptor is there: if the start time is right now, it was right then.
+        (self.life() != Life::Gone).then_some(fd)
+    }
+}
+
+/// State letter and start time from `/proc/PID/stat`.
+fn read_stat(pid: i32) -> Option<(u8, u64)> {
+    if pid <= 0 {
+        return None;
+    }
+    parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse_stat(stat: &[u8]) -> Option<(u8, u64)> {
+    // The name in field 2 may hold anything, `)` and spaces too: fields are counted after its last `)`.
+    let end = stat.iter().rposition(|&byte| byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(end + 2..)?).ok()?;
+    let mut fields = rest.split(' ');
+    let state = *fields.next()?.as_bytes().first()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Identity, Life, parse_stat};
+
+    #[test]
+    fn a_name_with_parentheses_does_not_confuse() {
+        let line = b"42 (a) Z (x) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 98765 20 21\n";
+        assert_eq!(parse_stat(line), Some((b'S', 98765)));
+        assert_eq!(parse_stat(b""), None);
+        assert_eq!(parse_stat(b"42 (a"), None);
+    }
+
+    #[test]
+    fn a_pid_with_another_start_time_is_gone() {
+        let me = Identity::own().unwrap();
+        assert_eq!(me.life(), Life::Alive);
+        assert!(me.open().is_some());
+        let other = Identity { start: me.start + 1, ..me };
+        assert_eq!(other.life(), Life::Gone);
+        assert!(other.open().is_none());
+    }
+}
