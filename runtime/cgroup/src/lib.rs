@@ -8,6 +8,7 @@
 //! Sources: Linux `Documentation/admin-guide/cgroup-v2.rst`; OCI runtime spec, `config-linux.md`.
 
 mod control;
+mod devices;
 mod error;
 mod events;
 mod group;
@@ -16,6 +17,7 @@ pub mod path;
 mod read;
 pub mod resources;
 
+pub use devices::check_rules;
 pub use error::{Error, Result};
 pub use events::{GroupEvents, MemoryEvents};
 pub use group::Cgroup;

@@ -1,1 +1,2 @@
 //! Kernel calls wrapped once: the only crate of husk in which unsafe is allowed.
+pub mod bpf;

@@ -35,7 +35,12 @@ fn weight(cpu: &LinuxCpu, plan: &mut Plan) -> Result<()> {
         // The kernel answers EINVAL: the weight of an idle group is fixed.
         plan.no_equivalent("cpu.shares", "the group is idle (cpu.idle 1), and an idle group has no weight");
     } else {
-        plan.settings.push(Setting::new("cpu", "cpu.shares", "cpu.weight", weight_of_shares(shares).to_string()));
+        plan.settings.push(Setting::new(
+            "cpu",
+            "cpu.shares",
+            "cpu.weight",
+            weight_of_shares(shares).to_string(),
+        ));
     }
     Ok(())
 }
@@ -61,8 +66,8 @@ fn bandwidth(cpu: &LinuxCpu, plan: &mut Plan) {
     if let Some(burst) = cpu.burst() {
         // A burst above the old quota is refused until the new quota is written; a new quota below the old burst is
         // refused until the new burst is written. So: burst, quota, burst again if it failed.
-        let mut setting =
-            Setting::new("cpu", "cpu.burst", "cpu.max.burst", burst.to_string()).harmless_if_missing(burst == 0);
+        let mut setting = Setting::new("cpu", "cpu.burst", "cpu.max.burst", burst.to_string())
+            .harmless_if_missing(burst == 0);
         setting.again = true;
         plan.settings.push(setting);
     }

@@ -17,10 +17,12 @@ pub(super) fn plan(limit: &LinuxHugepageLimit, plan: &mut Plan) -> Result<()> {
     let none = limit.limit() == 0;
     let field = format!("hugepageLimits[{size}]");
     let file = format!("hugetlb.{size}.max");
-    plan.settings.push(Setting::new("hugetlb", &field, &file, limit.limit().to_string()).harmless_if_missing(none));
+    plan.settings
+        .push(Setting::new("hugetlb", &field, &file, limit.limit().to_string()).harmless_if_missing(none));
     // Limits reservations as well (Linux 5.7), so that mmap fails instead of a later page fault with SIGBUS.
     let file = format!("hugetlb.{size}.rsvd.max");
-    plan.settings.push(Setting::new("hugetlb", &field, &file, limit.limit().to_string()).harmless_if_missing(true));
+    plan.settings
+        .push(Setting::new("hugetlb", &field, &file, limit.limit().to_string()).harmless_if_missing(true));
     Ok(())
 }
 
