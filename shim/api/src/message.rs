@@ -92,14 +92,15 @@ pub enum Call {
         /// Container id.
         container: String,
     },
-    /// Joins a container's streams. Descriptors, in this order and only those announced: a socket or pipe that the
-    /// shim reads stdin from, one it writes stdout to, one it writes stderr to. Output from now on is copied to
-    /// them as well as to the log; one that is too slow or closed is dropped, the container is never held up.
+    /// Joins a container's streams. Descriptors, in this order and only those announced: what the shim writes stdout
+    /// to, and stderr. Output from now on is copied to them as well as to the log; one that is closed or whose reader
+    /// is 1 MiB behind is dropped: the container is never held up. With `stdin` the answer carries a descriptor that
+    /// the daemon writes to itself: the container's stdin pipe, or its terminal's master.
     /// Answer: [`Reply::Done`]; the shim closes its copies at the container's end. Errors: `State`.
     Attach {
         /// Container id.
         container: String,
-        /// A descriptor for stdin is passed.
+        /// Ask for a descriptor of stdin.
         stdin: bool,
         /// A descriptor for stdout is passed.
         stdout: bool,
@@ -107,7 +108,7 @@ pub enum Call {
         stderr: bool,
     },
     /// Opens the log file anew by its path (after a rename by log rotation). Everything read before the call is in
-    /// the old file, whole lines only. Answer: [`Reply::Done`]. Errors: `State` (no log), `Internal` (open failed;
+    /// the old file, whole lines only (lines that a full disk refused come to the new one). Answer: [`Reply::Done`]. Errors: `State` (no log), `Internal` (open failed;
     /// the shim goes on with the old file).
     ReopenLog {
         /// Container id.
@@ -157,12 +158,9 @@ pub struct Create {
     /// config.json asks for a terminal.
     #[serde(default)]
     pub terminal: bool,
-    /// Keep a stdin that [`Call::Attach`] can write to; otherwise stdin is /dev/null.
+    /// Keep a stdin that [`Call::Attach`] can write to, until [`Call::CloseStdin`]; otherwise stdin is /dev/null.
     #[serde(default)]
     pub stdin: bool,
-    /// Close stdin when the first attached client ends.
-    #[serde(default)]
-    pub stdin_once: bool,
     /// This container's runtime. None: the one that the shim was started with.
     #[serde(default)]
     pub runtime: Option<Runtime>,
@@ -339,6 +337,9 @@ pub struct Failure {
     pub kind: FailureKind,
     /// One sentence for people.
     pub message: String,
+    /// Exit code of the runtime, for kind `Runtime`. husk gives 127 (program not found) and 126 (not executable).
+    #[serde(default)]
+    pub code: Option<i32>,
 }
 
 /// Kinds of failure.

@@ -36,7 +36,7 @@ fn requests_look_like_this() {
     };
     pinned(
         &request(Call::Create(create)),
-        r#"{"id":7,"call":{"create":{"container":"c","bundle":"/b","log":"/l","record":"/r","terminal":false,"stdin":false,"stdin_once":false,"runtime":null,"timeout_ms":0}}}"#,
+        r#"{"id":7,"call":{"create":{"container":"c","bundle":"/b","log":"/l","record":"/r","terminal":false,"stdin":false,"runtime":null,"timeout_ms":0}}}"#,
     );
     let pin = Pin { namespaces: vec![Namespace::Net, Namespace::Uts], ..Pin::default() };
     pinned(
@@ -53,10 +53,10 @@ fn answers_and_events_look_like_this() {
         &Message::Reply { id: 1, reply: Reply::Pinned(Pinned { namespaces, pause_pid: None }) },
         r#"{"reply":{"id":1,"reply":{"pinned":{"namespaces":{"net":"/run/ns/net"},"pause_pid":null}}}}"#,
     );
-    let failure = Failure { kind: FailureKind::NotFound, message: "no container x".into() };
+    let failure = Failure { kind: FailureKind::NotFound, message: "no container x".into(), code: None };
     pinned(
         &Message::Failed { id: 7, failure },
-        r#"{"failed":{"id":7,"failure":{"kind":"not_found","message":"no container x"}}}"#,
+        r#"{"failed":{"id":7,"failure":{"kind":"not_found","message":"no container x","code":null}}}"#,
     );
     let exit = Exit {
         status: Some(9),
@@ -182,7 +182,7 @@ fn sockets_at_long_paths_have_mode_0600() {
         connection.set_nonblocking(false).unwrap();
         let request: Request = connection.recv().unwrap().parse().unwrap();
         assert_eq!(request.call, Call::Hello { version: VERSION });
-        let failure = Failure { kind: FailureKind::Version, message: "too old".into() };
+        let failure = Failure { kind: FailureKind::Version, message: "too old".into(), code: None };
         connection.send(&Message::Failed { id: request.id, failure }, &[]).unwrap();
     });
     let error = Client::connect(&path).unwrap_err().to_string();
