@@ -146,7 +146,7 @@ impl Cgroup {
         loop {
             match remove_tree(self.path()) {
                 Ok(()) => break,
-                // A zombie holds its group until it is reaped, and rmdir answers EBUSY until then.
+                // A process holds its group until it has gone through exit, and rmdir answers EBUSY until then.
                 Err(Error::Call { errno, .. })
                     if errno.raw_os_error() == Some(Errno::BUSY.raw_os_error()) => {}
                 Err(err) => return Err(err),
