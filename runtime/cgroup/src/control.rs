@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{Cgroup, Error, GroupEvents, Hierarchy, Result, path, read};
 
 /// How long freezing and removing may take before it is an error. Processes in uninterruptible sleep are the cause.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+const SIGKILL: i32 = 9;
 
 impl Cgroup {
     /// Stops all processes of the group and its descendants, and waits until they have stopped.
@@ -107,7 +108,7 @@ impl Cgroup {
     fn kill_one_by_one(&self) -> Result<()> {
         // Each round may miss children forked during it; a killed parent forks no more, so the rounds converge.
         for _ in 0..100 {
-            if !self.signal_all(Signal::KILL)? {
+            if !self.signal_all(SIGKILL)? {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(2));
@@ -118,7 +119,7 @@ impl Cgroup {
     /// Sends a signal to every process of the group and its descendants; tells whether there was any.
     ///
     /// The group is frozen meanwhile where that works, so that none escapes by forking.
-    pub fn signal_all(&self, signal: Signal) -> Result<bool> {
+    pub fn signal_all(&self, signal: i32) -> Result<bool> {
         let was_frozen = self.is_frozen()?;
         let frozen_here = !was_frozen && self.freeze().is_ok();
         let sent = self.pids().and_then(|pids| send_each(&pids, signal));
@@ -172,15 +173,15 @@ impl Cgroup {
     }
 }
 
-fn send_each(pids: &[u32], signal: Signal) -> Result<bool> {
+fn send_each(pids: &[u32], signal: i32) -> Result<bool> {
     let mut any = false;
-    for raw in pids {
-        let Some(pid) = i32::try_from(*raw).ok().and_then(Pid::from_raw) else { continue };
-        match kill_process(pid, signal) {
+    // A process of a PID namespace that cannot be seen from here is listed as 0.
+    for pid in pids.iter().filter(|pid| **pid != 0) {
+        match husk_sys::send::to_pid(*pid, signal) {
             Ok(()) => any = true,
             // Dead between the list and the signal.
-            Err(Errno::SRCH) => {}
-            Err(errno) => return Err(Error::call("kill", Path::new(&raw.to_string()), errno)),
+            Err(errno) if errno.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {}
+            Err(errno) => return Err(Error::call("kill", Path::new(&pid.to_string()), errno)),
         }
     }
     Ok(any)

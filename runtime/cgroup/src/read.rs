@@ -64,7 +64,6 @@ pub(crate) fn write(path: &Path, value: &str) -> io::Result<()> {
 /// Processes of one group, without its children's. A threaded group has none of its own to tell.
 pub(crate) fn procs(dir: &Path) -> Result<Vec<u32>> {
     let text = optional(&dir.join("cgroup.procs"))?.unwrap_or_default();
-    // A process of a PID namespace that cannot be seen from here reads as 0.
     Ok(text.lines().filter_map(|line| line.parse().ok()).collect())
 }
 

@@ -1,23 +1,188 @@
 //! `husk kill`: sends a signal to a container's init process.
 
+use super::target::Target;
 use crate::cli::Global;
+use crate::log;
+use anyhow::{Context as _, bail};
+use husk_exit::{SentSignal, SignalCause};
+use rustix::io::Errno;
+use std::io::Write as _;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// File of the state directory with one [`SentSignal`] as JSON per line.
+pub const SENT: &str = "signals.jsonl";
+
+const SIGKILL: i32 = 9;
+/// As user space counts them: the C library keeps 32 and 33 to itself.
+const RTMIN: i32 = 34;
+const RTMAX: i32 = 64;
+
+/// signal(7), numbers of x86, ARM and most others.
+const NAMES: [(&str, i32); 34] = [
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("ILL", 4),
+    ("TRAP", 5),
+    ("ABRT", 6),
+    ("IOT", 6),
+    ("BUS", 7),
+    ("FPE", 8),
+    ("KILL", 9),
+    ("USR1", 10),
+    ("SEGV", 11),
+    ("USR2", 12),
+    ("PIPE", 13),
+    ("ALRM", 14),
+    ("TERM", 15),
+    ("STKFLT", 16),
+    ("CHLD", 17),
+    ("CLD", 17),
+    ("CONT", 18),
+    ("STOP", 19),
+    ("TSTP", 20),
+    ("TTIN", 21),
+    ("TTOU", 22),
+    ("URG", 23),
+    ("XCPU", 24),
+    ("XFSZ", 25),
+    ("VTALRM", 26),
+    ("PROF", 27),
+    ("WINCH", 28),
+    ("IO", 29),
+    ("POLL", 29),
+    ("PWR", 30),
+    ("SYS", 31),
+];
 
 /// Arguments of `husk kill`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Send it to all processes of the container
+    /// Send it to all processes of the container, and succeed where it is stopped
     #[arg(long, short)]
     pub all: bool,
     /// Id of the container
     #[arg(value_name = "CONTAINER-ID")]
     pub id: String,
     /// Signal by name or number
-    #[arg(value_name = "SIGNAL", default_value = "SIGTERM")]
+    #[arg(value_name = "SIGNAL", default_value = "SIGTERM", allow_hyphen_values = true)]
     pub signal: String,
 }
 
 /// Sends the signal.
-pub fn run(_global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("kill {}: not implemented", args.id);
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let number = parse(&args.signal)?;
+    let target = Target::open(global, &args.id)?;
+    // Written before the signal is sent: afterwards the container's end may already be on record.
+    if target.has_init() && number != 0 {
+        record(&target, number, SignalCause::Kill);
+    }
+    send(&target, number, args.all)
+        .with_context(|| format!("send {} to container {:?}", args.signal, args.id))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sends a signal to init, or to all processes of the container.
+///
+/// SIGKILL goes to all of them where the container has no PID namespace of its own, since the kernel then kills nobody
+/// else when init dies. Signal 0 only asks whether init is there.
+pub fn send(target: &Target, number: i32, all: bool) -> anyhow::Result<()> {
+    let own_pids = target.state.namespaces.iter().any(|kind| kind == "pid");
+    if all || number == SIGKILL && !own_pids {
+        // An ordinary user's container may have no cgroup: then init is all that can be reached.
+        if let Ok(group) = target.cgroup() {
+            return match number {
+                SIGKILL => group.kill_all().map_err(Into::into),
+                _ => group.signal_all(number).map(drop).map_err(Into::into),
+            };
+        }
+    }
+    // The identity is compared after the descriptor is open, so a reused pid is never hit.
+    let pidfd = target.state.init.and_then(|init| init.open());
+    let Some(pidfd) = pidfd.filter(|_| target.has_init()) else {
+        return if all { Ok(()) } else { target.need_init() };
+    };
+    match husk_sys::send::to_pidfd(pidfd.as_fd(), number) {
+        Err(errno) if errno.raw_os_error() == Some(Errno::SRCH.raw_os_error()) && !all => {
+            bail!("container not running: {:?} has just ended", target.state.id)
+        }
+        Err(errno) if errno.raw_os_error() != Some(Errno::SRCH.raw_os_error()) => {
+            Err(errno).context("pidfd_send_signal")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Notes in the state directory that husk sent this signal: whoever writes the exit record, or explains the exit, can
+/// tell it from a signal that came from elsewhere. Without it the signal is sent all the same.
+pub fn record(target: &Target, signal: i32, cause: SignalCause) {
+    let at_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_nanos() as u64);
+    let note = || -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(&SentSignal { signal, at_ns, cause })?;
+        line.push(b'\n');
+        let path = target.dir.path().join(SENT);
+        let mut file = std::fs::File::options().append(true).create(true).mode(0o600).open(path)?;
+        // One write: two husk kill at a time do not mix their lines.
+        file.write_all(&line)?;
+        Ok(())
+    };
+    if let Err(error) = note() {
+        log::warn(&format!("note signal {signal} for container {:?}: {error:#}", target.state.id));
+    }
+}
+
+/// A number, or a name with or without SIG, in any case; real-time signals also as RTMIN+n and RTMAX-n.
+fn parse(text: &str) -> anyhow::Result<i32> {
+    if let Ok(number) = text.parse::<i32>() {
+        if (0..=RTMAX).contains(&number) {
+            return Ok(number);
+        }
+        bail!("signal {number} does not exist: numbers are 1 to {RTMAX}");
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let real_time = || {
+        let offset =
+            |rest: &str| if rest.is_empty() { Some(0) } else { rest.parse::<i32>().ok().map(i32::abs) };
+        let number = match (name.strip_prefix("RTMIN"), name.strip_prefix("RTMAX")) {
+            (Some(rest), _) => RTMIN + offset(rest)?,
+            (_, Some(rest)) => RTMAX - offset(rest)?,
+            _ => return None,
+        };
+        (RTMIN..=RTMAX).contains(&number).then_some(number)
+    };
+    let number = NAMES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number).or_else(real_time);
+    number.with_context(|| format!("unknown signal {text:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NAMES, parse};
+
+    #[test]
+    fn names_and_numbers() {
+        for (text, number) in [
+            ("TERM", 15),
+            ("SIGTERM", 15),
+            ("sigkill", 9),
+            ("9", 9),
+            ("0", 0),
+            ("usr1", 10),
+            ("RTMIN+3", 37),
+            ("SIGRTMIN", 34),
+            ("RTMAX-1", 63),
+            ("64", 64),
+            ("IOT", 6),
+            ("CLD", 17),
+        ] {
+            assert_eq!(parse(text).unwrap(), number, "{text}");
+        }
+        for text in ["", "SIG", "NONE", "-9", "65", "RTMIN+31", "RTMAX-99", "TERM "] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        assert_eq!(NAMES.iter().map(|(_, n)| n).collect::<std::collections::BTreeSet<_>>().len(), 31);
+    }
 }

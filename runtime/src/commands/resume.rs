@@ -1,6 +1,8 @@
-//! `husk resume`: thaws all processes of a container.
+//! `husk resume`: lets the processes of a paused container run again.
 
+use super::target::Target;
 use crate::cli::Global;
+use anyhow::{Context as _, bail};
 use std::process::ExitCode;
 
 /// Arguments of `husk resume`.
@@ -12,6 +14,13 @@ pub struct Args {
 }
 
 /// Thaws the container.
-pub fn run(_global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("resume {}: not implemented", args.id);
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let (target, _lock) = Target::lock(global, &args.id)?;
+    let group = target.cgroup()?;
+    // Asked of the group, as a container can be paused before it is started and is then still called created.
+    if !group.is_frozen()? {
+        bail!("container not paused: {:?} is {}", args.id, target.status());
+    }
+    group.thaw().with_context(|| format!("resume container {:?}", args.id))?;
+    Ok(ExitCode::SUCCESS)
 }
