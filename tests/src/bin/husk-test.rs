@@ -1,6 +1,6 @@
 //! Runs built test programs, each test in a process of its own with a limit on its time, several at once.
 //!
-//! `husk-test [--jobs N] [--limit SECONDS] [--counts FILE] [--only TEXT] SUITE=PROGRAM…`
+//! `husk-test [--jobs N] [--limit SECONDS] [--counts FILE] [--only TEXT] SUITE=PROGRAM[=TEXT]…`
 //!
 //! A test that fails is run once more, alone. Where it then passes it is named as `FLAKY`, counted, and the run goes on;
 //! where it fails twice the run fails. Only failed tests' output is shown. Tests whose own name begins with `alone_` run by
@@ -18,7 +18,14 @@ struct Options {
     limit: Duration,
     counts: Option<String>,
     only: Option<String>,
-    suites: Vec<(String, String)>,
+    suites: Vec<Suite>,
+}
+
+struct Suite {
+    name: String,
+    program: String,
+    /// Of its tests only those whose name has this.
+    text: String,
 }
 
 #[derive(Clone)]
@@ -61,11 +68,11 @@ fn main() -> ExitCode {
         }
     };
     let mut tests = Vec::new();
-    for (suite, program) in &options.suites {
-        match list(suite, program) {
-            Ok(found) => tests.extend(found),
+    for suite in &options.suites {
+        match list(&suite.name, &suite.program) {
+            Ok(found) => tests.extend(found.into_iter().filter(|test| test.name.contains(&suite.text))),
             Err(message) => {
-                eprintln!("husk-test: {suite}: {message}");
+                eprintln!("husk-test: {}: {message}", suite.name);
                 return ExitCode::from(2);
             }
         }
@@ -93,10 +100,13 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
             }
             "--counts" => options.counts = Some(value()?),
             "--only" => options.only = Some(value()?),
-            _ => match argument.split_once('=') {
-                Some((suite, program)) => options.suites.push((suite.to_owned(), program.to_owned())),
-                None => return Err(format!("{argument}: neither a flag nor SUITE=PROGRAM")),
-            },
+            _ => {
+                let mut parts = argument.splitn(3, '=').map(str::to_owned);
+                let (Some(name), Some(program)) = (parts.next(), parts.next()) else {
+                    return Err(format!("{argument}: neither a flag nor SUITE=PROGRAM"));
+                };
+                options.suites.push(Suite { name, program, text: parts.next().unwrap_or_default() });
+            }
         }
     }
     Ok(options)
