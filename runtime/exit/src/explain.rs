@@ -99,7 +99,7 @@ fn evidence(record: &ExitRecord) -> Vec<String> {
             ),
         }),
         Outcome::NotStarted { failure } if failure.errno != 0 => {
-            list.push(format!("the kernel's answer: {}", std::io::Error::from_raw_os_error(failure.errno)));
+            list.push(format!("the kernel's answer: {}", crate::diagnose::text(failure.errno)));
         }
         _ => {}
     }

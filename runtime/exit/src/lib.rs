@@ -8,6 +8,7 @@
 mod diagnose;
 mod explain;
 mod gather;
+mod kept;
 mod kmsg;
 mod message;
 mod record;
@@ -16,9 +17,10 @@ mod store;
 mod time;
 mod verdict;
 
-pub use diagnose::{Attempt, diagnose, diagnose_cwd};
+pub use diagnose::{Attempt, diagnose, diagnose_cwd, diagnose_here};
 pub use explain::Explanation;
 pub use gather::{Baseline, gather};
+pub use kept::Kept;
 pub use record::{
     ExitRecord, LogLine, OomEvidence, OomScope, OomVictim, Outcome, PidsMax, RECORD_VERSION, Rusage,
     SeccompEvidence, SentSignal, SignalCause, StartFailure, StartFailureKind, Stream, Throttling,

@@ -4,8 +4,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatVfsMountFlags, StatxFlags, fstat, fstatvfs,
-    openat2, readlinkat, statx,
+    AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat, StatVfsMountFlags, StatxFlags, fstat, fstatvfs,
+    openat, openat2, readlinkat, statx,
 };
 use rustix::io::{Errno, pread};
 
@@ -31,17 +31,22 @@ impl Credentials<'_> {
 }
 
 /// A container's root directory.
-pub(crate) struct Root<'a>(BorrowedFd<'a>);
+pub(crate) enum Root<'a> {
+    /// That of another process.
+    At(BorrowedFd<'a>),
+    /// This process's own: it has entered the container.
+    Own,
+}
 
-impl<'a> Root<'a> {
-    pub(crate) fn new(root: BorrowedFd<'a>) -> Self {
-        Root(root)
-    }
-
+impl Root<'_> {
     fn open_with(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let Root::At(root) = self else {
+            // "/" is the container's here, and a seccomp profile may lack openat2.
+            return openat(CWD, path, flags | OFlags::CLOEXEC, Mode::empty());
+        };
         // No magic links: /proc/1/root would lead out. Nothing a program's path needs goes through them.
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        openat2(self.0, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+        openat2(root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
     }
 
     /// Finds a file without opening it for reading.

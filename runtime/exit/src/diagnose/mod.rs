@@ -37,8 +37,14 @@ pub struct Attempt<'a> {
 /// `execve` of `attempt` failed with `errno` (an errno's number) in the container whose root directory is `root`: an
 /// open directory, seen from which the container's mounts are in place (`/proc/PID/root` of a process in it).
 pub fn diagnose(root: BorrowedFd<'_>, attempt: &Attempt<'_>, errno: i32) -> StartFailure {
-    let root = Root::new(root);
-    let mut failure = find(&root, attempt, errno);
+    let mut failure = find(&Root::At(root), attempt, errno);
+    failure.errno = errno;
+    failure
+}
+
+/// As [`diagnose`], in a process that has entered the container.
+pub fn diagnose_here(attempt: &Attempt<'_>, errno: i32) -> StartFailure {
+    let mut failure = find(&Root::Own, attempt, errno);
     failure.errno = errno;
     failure
 }
@@ -96,14 +102,15 @@ const MAX_DEPTH: u32 = 5;
 fn examine(root: &Root<'_>, path: &Path, who: &Credentials<'_>, errno: i32, depth: u32) -> StartFailure {
     let file = match root.open(path) {
         Ok(file) => file,
-        Err(Errno::LOOP) => return setup(format!("{} cannot be opened: too many links", path.display())),
         Err(Errno::ACCESS) => return failure(Kind::PathDenied, path, None),
-        Err(_) => {
+        Err(Errno::NOENT | Errno::NOTDIR) => {
             return match root.link_target(path) {
                 Some(target) => failure(Kind::DanglingLink, path, Some(target.display().to_string())),
                 None => failure(Kind::NotFound, path, None),
             };
         }
+        // Not to be looked at (a seccomp profile, a loop of links): the kernel's answer is all that is known.
+        Err(_) => return setup(format!("{} cannot be executed: {}", path.display(), text(errno))),
     };
     if file.is_dir() {
         return failure(Kind::IsDirectory, path, None);
@@ -138,8 +145,7 @@ fn contents(
     }
     if let Some(line) = shebang::parse(&head) {
         let interpreter = PathBuf::from(OsStr::from_bytes(line.interpreter));
-        // `root.open` answers for a path relative to the root, where the kernel would take the working directory.
-        if root.open(&interpreter).is_err() {
+        if is_missing(root, &interpreter) {
             let kind = if line.carriage_return { Kind::CrlfShebang } else { Kind::MissingInterpreter };
             return Some(failure(kind, path, Some(interpreter.display().to_string())));
         }
@@ -154,14 +160,16 @@ fn contents(
             let loader = PathBuf::from(OsStr::from_bytes(
                 elf.loader(|at, length| file.read_at(at, length))?.as_slice(),
             ));
-            match root.open(&loader) {
-                Ok(_) => None,
-                Err(_) => Some(failure(Kind::MissingLoader, path, Some(loader.display().to_string()))),
-            }
+            is_missing(root, &loader)
+                .then(|| failure(Kind::MissingLoader, path, Some(loader.display().to_string())))
         }
         None if errno == Errno::NOEXEC.raw_os_error() => Some(failure(Kind::UnknownFormat, path, None)),
         None => None,
     }
+}
+
+fn is_missing(root: &Root<'_>, path: &Path) -> bool {
+    matches!(root.open(path), Err(Errno::NOENT | Errno::NOTDIR))
 }
 
 fn failure(kind: Kind, subject: impl AsRef<OsStr>, detail: Option<String>) -> StartFailure {
@@ -172,8 +180,10 @@ fn setup(subject: String) -> StartFailure {
     StartFailure { kind: Kind::Setup, subject, detail: None, errno: 0 }
 }
 
-fn text(errno: i32) -> String {
-    std::io::Error::from_raw_os_error(errno).to_string()
+/// The errno's text, without the " (os error 2)" that says nothing more to a person.
+pub(crate) fn text(errno: i32) -> String {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

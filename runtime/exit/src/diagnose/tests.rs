@@ -119,3 +119,18 @@ fn working_directories() {
             .starts_with("the working directory /work cannot be entered")
     );
 }
+
+#[test]
+fn the_own_root_works_alike() {
+    let attempt = |program| Attempt {
+        program: OsStr::new(program),
+        path: None,
+        cwd: Path::new("/"),
+        uid: 0,
+        gid: 0,
+        groups: &[],
+    };
+    assert_eq!(diagnose_here(&attempt("/no/such/program"), 2).kind, Kind::NotFound);
+    assert_eq!(diagnose_here(&attempt("no-such-program"), 2).kind, Kind::NotInPath);
+    assert_eq!(diagnose_here(&attempt("/"), 13).kind, Kind::IsDirectory);
+}
