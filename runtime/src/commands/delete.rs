@@ -7,7 +7,7 @@ use crate::log;
 use crate::state::{Dir, Status, id};
 use anyhow::{Context as _, bail};
 use husk_cgroup::{Cgroup, Hierarchy, path};
-use husk_exit::SignalCause;
+use husk_exit::{Kept, SignalCause};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
@@ -69,7 +69,17 @@ pub fn delete(target: &Target, force: bool) -> anyhow::Result<()> {
     if let Some(path) = &target.state.cgroup {
         remove_group(&Cgroup::open(path))?;
     }
+    keep_record(target);
     target.dir.remove()
+}
+
+/// For `husk explain` after this. A root that can't take it any more must not keep the container from going.
+fn keep_record(target: &Target) {
+    let Some(root) = target.dir.path().parent() else { return };
+    let kept = Kept::new(root).keep(&target.state.id, &target.dir.path().join("exit.json"));
+    if let Err(error) = kept {
+        log::warn(&format!("delete {}: its exit record is not kept: {error}", target.state.id));
+    }
 }
 
 /// Kills init where it still is, and waits for its end.
