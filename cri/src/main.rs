@@ -1,3 +1,95 @@
-//! CRI v1 server on husk and husk-shim.
+//! husk-cri: CRI v1 server on husk and husk-shim.
 
-fn main() {}
+mod config;
+mod container;
+mod error;
+mod id;
+mod image;
+mod mountinfo;
+mod node;
+mod recover;
+mod rpc;
+mod sandbox;
+mod server;
+mod shim;
+mod spec;
+mod store;
+mod work;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use config::Config;
+use tracing_subscriber::EnvFilter;
+
+/// CRI v1 server on husk and husk-shim.
+#[derive(Parser)]
+#[command(name = "husk-cri", version)]
+struct Args {
+    /// Configuration file [default: /etc/husk/cri.toml, if it is there].
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    /// Folder for durable state.
+    #[arg(long, global = true)]
+    root: Option<PathBuf>,
+    /// Folder for state that ends with the machine's uptime.
+    #[arg(long, global = true)]
+    state: Option<PathBuf>,
+    /// Unix socket to listen at.
+    #[arg(long, global = true)]
+    listen: Option<PathBuf>,
+    /// What to log: error, warn, info, debug, trace.
+    #[arg(long, global = true)]
+    log: Option<String>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Work with the configuration.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Print the configuration in force.
+    Dump,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let config = configured(&args)?;
+    if let Some(Command::Config { command: ConfigCommand::Dump }) = args.command {
+        let text = toml::to_string_pretty(&config).context("encode the configuration")?;
+        return std::io::stdout().write_all(text.as_bytes()).context("write to stdout");
+    }
+    let filter = EnvFilter::try_new(&config.log).with_context(|| format!("log: {:?}", config.log))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start tokio")?;
+    let served = runtime.block_on(server::serve(config));
+    // A blocking step that hangs (a plugin, a disk) must not keep us from ending.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    served
+}
+
+fn configured(args: &Args) -> Result<Config> {
+    let mut config = Config::load(args.config.as_deref())?;
+    let set = |to: &mut PathBuf, from: &Option<PathBuf>| {
+        if let Some(path) = from {
+            to.clone_from(path);
+        }
+    };
+    set(&mut config.root, &args.root);
+    set(&mut config.state, &args.state);
+    set(&mut config.listen, &args.listen);
+    if let Some(log) = &args.log {
+        config.log.clone_from(log);
+    }
+    config.resolve()
+}
