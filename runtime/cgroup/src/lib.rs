@@ -16,6 +16,7 @@ mod hierarchy;
 pub mod path;
 mod read;
 pub mod resources;
+pub mod stats;
 
 pub use devices::check_rules;
 pub use error::{Error, Result};
@@ -23,3 +24,4 @@ pub use events::{GroupEvents, MemoryEvents};
 pub use group::Cgroup;
 pub use hierarchy::Hierarchy;
 pub use resources::{Leniency, Skipped};
+pub use stats::Stats;
