@@ -1,7 +1,18 @@
 //! `husk update`: changes the resource limits of a container.
 
+mod merge;
+
+use super::target::Target;
 use crate::cli::Global;
-use std::{path::PathBuf, process::ExitCode};
+use crate::log;
+use anyhow::{Context as _, bail};
+use husk_cgroup::Leniency;
+use merge::{Merged, merge};
+use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxPids, LinuxResources};
+use serde_json::{Value, json};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 /// Arguments of `husk update`.
 #[derive(clap::Args, Debug)]
@@ -63,6 +74,156 @@ pub struct Args {
 }
 
 /// Changes the limits.
-pub fn run(_global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("update {}: not implemented", args.id);
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let given = match &args.resources {
+        Some(path) => read(path)?,
+        None => from_flags(args)?,
+    };
+    let (target, _lock) = Target::lock(global, &args.id)?;
+    target.need_init()?;
+    let group = target.cgroup()?;
+    let config_path = target.dir.path().join("config.json");
+    let text = std::fs::read(&config_path).with_context(|| format!("read {}", config_path.display()))?;
+    let mut config: Value =
+        serde_json::from_slice(&text).with_context(|| format!("parse {}", config_path.display()))?;
+    let old = match config.pointer("/linux/resources") {
+        Some(value) => serde_json::from_value(value.clone())
+            .with_context(|| format!("parse linux.resources of {}", config_path.display()))?,
+        None => LinuxResources::default(),
+    };
+    let Merged { to_apply, to_keep } = merge(&old, given);
+    // Checked and taken back as a whole: a refused value changes nothing.
+    let skipped = group
+        .apply(&to_apply, Leniency::Strict)
+        .with_context(|| format!("update container {:?}", args.id))?;
+    for one in skipped {
+        log::warn(&format!("update {}: {} is ignored: {}", args.id, one.field, one.reason));
+    }
+    keep(&mut config, &to_keep)?;
+    target.dir.write("config.json", &serde_json::to_vec(&config)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The file, or standard input for `-`.
+fn read(path: &Path) -> anyhow::Result<LinuxResources> {
+    let mut text = Vec::new();
+    if path.as_os_str() == "-" {
+        std::io::stdin().read_to_end(&mut text).context("read standard input")?;
+    } else {
+        text = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    }
+    serde_json::from_slice(&text)
+        .with_context(|| format!("--resources {}: not an OCI resources object", path.display()))
+}
+
+fn from_flags(args: &Args) -> anyhow::Result<LinuxResources> {
+    if args.l3_cache_schema.is_some() || args.mem_bw_schema.is_some() {
+        bail!("--l3-cache-schema and --mem-bw-schema: husk does not support Intel RDT");
+    }
+    let bytes = |name: &str, text: &Option<String>| match text {
+        Some(text) => size(text).with_context(|| format!("--{name} {text:?}")).map(Some),
+        None => Ok(None),
+    };
+    let mut memory = LinuxMemory::default();
+    memory.set_limit(bytes("memory", &args.memory)?);
+    memory.set_reservation(bytes("memory-reservation", &args.memory_reservation)?);
+    memory.set_swap(bytes("memory-swap", &args.memory_swap)?);
+    let mut cpu = LinuxCpu::default();
+    cpu.set_period(args.cpu_period);
+    cpu.set_quota(args.cpu_quota);
+    cpu.set_burst(args.cpu_burst);
+    cpu.set_shares(args.cpu_share);
+    cpu.set_idle(args.cpu_idle);
+    cpu.set_realtime_period(args.cpu_rt_period);
+    cpu.set_realtime_runtime(args.cpu_rt_runtime);
+    cpu.set_cpus(args.cpuset_cpus.clone());
+    cpu.set_mems(args.cpuset_mems.clone());
+    let mut given = LinuxResources::default();
+    given.set_memory(Some(memory)).set_cpu(Some(cpu));
+    if let Some(weight) = args.blkio_weight {
+        let mut io = LinuxBlockIo::default();
+        io.set_weight(Some(weight));
+        given.set_block_io(Some(io));
+    }
+    if let Some(limit) = args.pids_limit {
+        let mut pids = LinuxPids::default();
+        pids.set_limit(limit);
+        given.set_pids(Some(pids));
+    }
+    Ok(given)
+}
+
+/// Puts the resources into the configuration, and leaves the rest of it as it is.
+fn keep(config: &mut Value, resources: &LinuxResources) -> anyhow::Result<()> {
+    let linux =
+        config.as_object_mut().context("config.json is not an object")?.entry("linux").or_insert(json!({}));
+    linux
+        .as_object_mut()
+        .context("linux in config.json is not an object")?
+        .insert("resources".to_string(), serde_json::to_value(resources)?);
+    Ok(())
+}
+
+/// Bytes, with an optional suffix k, m, g, t or p (powers of 1024), and i and b after it, in any case; -1 is no limit.
+fn size(text: &str) -> anyhow::Result<i64> {
+    if text == "-1" {
+        return Ok(-1);
+    }
+    let lower = text.to_ascii_lowercase();
+    let end = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
+    let (number, unit) = lower.split_at(end);
+    let unit = unit.trim_start();
+    let power = match unit.trim_end_matches('b').trim_end_matches('i') {
+        "" => 0,
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        "p" => 5,
+        _ => bail!("is not a size: use bytes, or a suffix k, m, g, t, p"),
+    };
+    if unit.len() > 3 || unit == "i" || unit == "ib" || unit == "bb" {
+        bail!("is not a size: use bytes, or a suffix k, m, g, t, p");
+    }
+    let factor = 1i64 << (10 * power);
+    if let Ok(whole) = number.parse::<i64>() {
+        return whole.checked_mul(factor).context("is more than fits 63 bits");
+    }
+    let value: f64 = number.parse().ok().context("is not a number")?;
+    let bytes = value * factor as f64;
+    if bytes < i64::MAX as f64 { Ok(bytes as i64) } else { bail!("is more than fits 63 bits") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("-1", -1),
+            ("4096", 4096),
+            ("64k", 65536),
+            ("1.5m", 1_572_864),
+            ("2GiB", 2 << 30),
+            ("2 gb", 2 << 30),
+            ("7b", 7),
+        ] {
+            assert_eq!(size(text).unwrap(), bytes, "{text}");
+        }
+        for text in ["", "m", "-2", "1x", "1ib", "1.2.3m", "9999999999g", "1bb", "1mm"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_the_configuration_stays() {
+        let mut config = json!({"x-own": {"a": 1}, "linux": {"unknown": 2, "resources": {}}});
+        let resources = serde_json::from_value(json!({"pids": {"limit": 5}})).unwrap();
+        keep(&mut config, &resources).unwrap();
+        assert_eq!(config["x-own"]["a"], 1);
+        assert_eq!(config["linux"]["unknown"], 2);
+        assert_eq!(config["linux"]["resources"]["pids"]["limit"], 5);
+    }
 }
