@@ -12,10 +12,15 @@ mod config;
 mod digest;
 mod error;
 mod image;
+mod layer;
+mod manifest;
 mod progress;
 mod reference;
+mod registry;
 mod snapshot;
 mod store;
+mod tar;
+mod unpack;
 mod usage;
 
 pub use auth::Auth;

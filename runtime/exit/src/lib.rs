@@ -5,12 +5,22 @@
 //!
 //! The record is written by whoever waits for the process (`husk run`, the shim) and read by everybody else.
 
+mod diagnose;
+mod explain;
+mod gather;
+mod kept;
+mod kmsg;
 mod message;
 mod record;
 mod status;
 mod store;
+mod time;
 mod verdict;
 
+pub use diagnose::{Attempt, diagnose, diagnose_cwd, diagnose_here};
+pub use explain::Explanation;
+pub use gather::{Baseline, gather};
+pub use kept::Kept;
 pub use record::{
     ExitRecord, LogLine, OomEvidence, OomScope, OomVictim, Outcome, PidsMax, RECORD_VERSION, Rusage,
     SeccompEvidence, SentSignal, SignalCause, StartFailure, StartFailureKind, Stream, Throttling,

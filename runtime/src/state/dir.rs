@@ -236,6 +236,15 @@ mod tests {
         let (dir, lock) = Dir::create(root.path(), "a").unwrap();
         let other = dir.clone();
         let waiter = std::thread::spawn(move || other.lock().map(|_| ()));
+        // Only once the waiter has opened the old directory does it wait for the old lock.
+        let opened = || {
+            let fds = std::fs::read_dir("/proc/self/fd").unwrap();
+            fds.filter(|fd| std::fs::read_link(fd.as_ref().unwrap().path()).is_ok_and(|to| to == dir.path()))
+                .count()
+        };
+        while opened() < 2 {
+            std::thread::yield_now();
+        }
         dir.remove().unwrap();
         let (_again, _lock) = Dir::create(root.path(), "a").unwrap();
         drop(lock);

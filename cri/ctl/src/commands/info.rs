@@ -1,0 +1,28 @@
+//! `huskctl info` and `huskctl version`.
+
+use husk_cri_api as cri;
+use serde_json::json;
+
+use super::inspect;
+use crate::client::{Client, rpc};
+
+/// Prints the runtime's conditions, handlers, features and own info as JSON.
+pub async fn info(client: &Client) -> anyhow::Result<()> {
+    let status = rpc("Status", client.runtime.clone().status(cri::StatusRequest { verbose: true })).await?;
+    let object = json!({
+        "conditions": status.status.map(|s| s.conditions),
+        "runtimeHandlers": status.runtime_handlers,
+        "features": status.features,
+        "info": inspect::info(status.info),
+    });
+    println!("{}", serde_json::to_string_pretty(&object)?);
+    Ok(())
+}
+
+/// Prints the versions of both sides.
+pub async fn version(client: &Client) -> anyhow::Result<()> {
+    let there = rpc("Version", client.runtime.clone().version(cri::VersionRequest::default())).await?;
+    println!("huskctl  {}", env!("CARGO_PKG_VERSION"));
+    println!("runtime  {} {}, CRI {}", there.runtime_name, there.runtime_version, there.runtime_api_version);
+    Ok(())
+}
