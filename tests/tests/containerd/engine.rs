@@ -1,0 +1,132 @@
+//! containerd with its runc shim, in a view of the machine of its own.
+
+use husk_tests::{Bundle, Done, cgroup, run, temp_dir, wait_until};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// The machine as containerd is to see it: its own network and mounts, cgroup v2 alone, and a /run that goes away.
+const VIEW: &str = r#"
+set -e
+mount -t tmpfs tmpfs /run
+if [ -d /sys/fs/cgroup/unified ]; then
+    umount -R -l /sys/fs/cgroup
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+fi
+ip link set lo up
+echo ready
+exec containerd --config "$1/config.toml" >"$1/log" 2>&1
+"#;
+
+/// containerd's plugins that a test does not need, or that want programs which are not here.
+const DISABLED: &[&str] = &[
+    "io.containerd.grpc.v1.cri",
+    "io.containerd.internal.v1.restart",
+    "io.containerd.snapshotter.v1.aufs",
+    "io.containerd.snapshotter.v1.btrfs",
+    "io.containerd.snapshotter.v1.devmapper",
+    "io.containerd.snapshotter.v1.zfs",
+];
+
+/// A containerd of its own. It and what it runs end with the value.
+pub struct Containerd {
+    dir: tempfile::TempDir,
+    daemon: Child,
+    runtime: PathBuf,
+    group: String,
+}
+
+impl Containerd {
+    /// containerd whose shims call husk, or the runtime that `$RUNTIME` names by its path.
+    pub fn new() -> Self {
+        let runtime = match std::env::var_os("RUNTIME") {
+            Some(path) if Path::new(&path).is_absolute() => PathBuf::from(path),
+            _ => husk_tests::bin("husk"),
+        };
+        let dir = temp_dir();
+        let root = dir.path().join("root");
+        let config = format!(
+            "version = 2\nroot = {root:?}\nstate = \"/run/containerd\"\ndisabled_plugins = {DISABLED:?}\n\
+             [grpc]\naddress = \"/run/containerd/containerd.sock\"\n"
+        );
+        std::fs::write(dir.path().join("config.toml"), config).unwrap();
+        let mut daemon = Command::new("unshare")
+            .args(["--net", "--mount", "--propagation", "private", "sh", "-c", VIEW, "sh"])
+            .arg(dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = [0; 5];
+        daemon.stdout.as_mut().unwrap().read_exact(&mut ready).expect("containerd's view of the machine");
+        let containerd = Self { dir, daemon, runtime, group: format!("/{}", husk_tests::unique("ctr")) };
+        wait_until("containerd answers", || containerd.ctr(&["version"]).code == 0);
+        containerd
+    }
+
+    /// `ctr`, to its end.
+    #[track_caller]
+    pub fn ctr(&self, args: &[&str]) -> Done {
+        run(&mut self.command(args))
+    }
+
+    /// A command line of `ctr` for a shell.
+    pub fn ctr_line(&self, args: &[&str]) -> String {
+        let command = self.command(args);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        words.map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .args(["--target", &self.daemon.id().to_string(), "--net", "--mount", "ctr"])
+            .args(["--address", "/run/containerd/containerd.sock", "--namespace", "husk"])
+            .args(args);
+        command
+    }
+
+    /// `ctr run` of a bundle, with further flags.
+    #[track_caller]
+    pub fn run(&self, id: &str, bundle: &mut Bundle, flags: &[&str]) -> Done {
+        let group = format!("{}/{id}", self.group);
+        bundle.set("/linux/cgroupsPath", group);
+        bundle.set("/root/path", bundle.rootfs().to_str().unwrap());
+        bundle.write();
+        let config = bundle.path().join("config.json");
+        let mut args = vec!["run", "--runc-binary", self.runtime.to_str().unwrap()];
+        args.extend(flags);
+        args.extend(["--config", config.to_str().unwrap(), id]);
+        self.ctr(&args)
+    }
+
+    /// Status of a task as `ctr task ls` has it; empty where there is none.
+    pub fn status(&self, id: &str) -> String {
+        let list = self.ctr(&["task", "ls"]).ok();
+        let line = list.stdout.lines().find(|line| line.split_whitespace().next() == Some(id));
+        line.and_then(|line| line.split_whitespace().last()).unwrap_or_default().to_owned()
+    }
+}
+
+impl Drop for Containerd {
+    fn drop(&mut self) {
+        let tasks = run(&mut self.command(&["task", "ls", "--quiet"]));
+        for id in tasks.stdout.lines() {
+            let _ = run(&mut self.command(&["task", "rm", "--force", id]));
+        }
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+            let from = log.lines().count().saturating_sub(15);
+            eprintln!("containerd's log ends with:");
+            log.lines().skip(from).for_each(|line| eprintln!("  {line}"));
+        }
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+        // The group of containerd's namespace is left empty by its shims.
+        for root in [cgroup::root().join(&self.group[1..]), cgroup::root().join("husk")] {
+            let _ = run(Command::new("find")
+                .arg(&root)
+                .args(["-depth", "-type", "d", "-exec", "rmdir", "{}", ";"]));
+        }
+    }
+}
