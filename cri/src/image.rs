@@ -1,13 +1,15 @@
 //! Images in the CRI's words.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use husk_cri_api::{
     FilesystemIdentifier, FilesystemUsage, Image as Row, ImageFilter, ImageFsInfoResponse, ImageSpec,
     Int64Value, PullImageRequest, UInt64Value,
 };
-use husk_image::{Auth, Image, Usage};
+use husk_image::{Auth, Image, Store, Usage};
 
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::node::Node;
 
@@ -72,6 +74,18 @@ pub async fn fs_info(node: &Arc<Node>) -> Result<ImageFsInfoResponse> {
         image_filesystems: vec![usage(info.images)],
         container_filesystems: vec![usage(info.snapshots)],
     })
+}
+
+/// Loads an archive into the store, which no daemon has open, and gives a line per image.
+pub async fn load(config: &Config, path: &Path) -> anyhow::Result<String> {
+    let store = Store::open(&config.root.join("images"), config.image.clone())?;
+    let mut text = String::new();
+    for loaded in store.load_archive(path).await? {
+        let names =
+            store.status(&loaded.id.to_string()).map(|image| image.tags.join(" ")).unwrap_or_default();
+        text.push_str(&format!("{} {names}\n", loaded.id));
+    }
+    Ok(text)
 }
 
 impl From<husk_image::Error> for Error {

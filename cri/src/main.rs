@@ -54,6 +54,20 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Work with images without the daemon.
+    Image {
+        #[command(subcommand)]
+        command: ImageCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum ImageCommand {
+    /// Load the images of an OCI layout, an OCI archive or a docker archive. Only while no husk-cri runs on this root.
+    Load {
+        /// The archive or folder.
+        path: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -66,16 +80,22 @@ fn main() -> Result<()> {
     let args = Args::parse();
     let config = configured(&args)?;
     if let Some(Command::Config { command: ConfigCommand::Dump }) = args.command {
-        let text = toml::to_string_pretty(&config).context("encode the configuration")?;
-        return std::io::stdout().write_all(text.as_bytes()).context("write to stdout");
+        return print(&toml::to_string_pretty(&config).context("encode the configuration")?);
     }
     let filter = EnvFilter::try_new(&config.log).with_context(|| format!("log: {:?}", config.log))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start tokio")?;
+    if let Some(Command::Image { command: ImageCommand::Load { path } }) = args.command {
+        return print(&runtime.block_on(image::load(&config, &path))?);
+    }
     let served = runtime.block_on(server::serve(config));
     // A blocking step that hangs (a plugin, a disk) must not keep us from ending.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     served
+}
+
+fn print(text: &str) -> Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("write to stdout")
 }
 
 fn configured(args: &Args) -> Result<Config> {
