@@ -27,5 +27,5 @@ pub use record::{
     UnknownReason,
 };
 pub use status::{WaitStatus, signal_name};
-pub use store::{Error, Found, RESERVED_SIZE, Reserved, read, write};
+pub use store::{Error, Found, RESERVED_SIZE, Reserved, read, read_sent, write};
 pub use verdict::Verdict;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-use crate::ExitRecord;
+use crate::{ExitRecord, Outcome};
 
 /// Bytes that [`Reserved`] sets aside; a record is cut (log lines first) to fit.
 pub const RESERVED_SIZE: usize = 16 * 1024;
@@ -152,6 +152,14 @@ pub fn read(path: &Path) -> Result<Found, Error> {
     decode(&bytes).map_err(|what| Error::Damaged { path: path.into(), what })
 }
 
+/// The signals that husk noted in `path`, one [`SentSignal`](crate::SentSignal) as JSON per line. A line that is no such
+/// thing (a write that was cut off) is left out; no file means that none was sent.
+pub fn read_sent(path: &Path) -> Vec<crate::SentSignal> {
+    let mut text = String::new();
+    let _ = File::open(path).and_then(|file| file.take(READ_MAX).read_to_string(&mut text));
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
 fn sync_dir(path: &Path) -> Result<(), Error> {
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
@@ -191,8 +199,6 @@ fn encode(record: &ExitRecord, room: usize) -> Vec<u8> {
     }
     with_check(&to_json(&cut))
 }
-
-use crate::Outcome;
 
 /// At most 256 bytes of a name; JSON escapes can make six of each.
 fn shorten(text: &mut String) {

@@ -90,6 +90,16 @@ fn too_long_records_are_cut_to_their_room() {
     assert!(got.log_tail.last().unwrap().text.starts_with("99 "));
 }
 
+#[test]
+fn noted_signals_are_read_and_torn_lines_are_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("signals.jsonl");
+    assert_eq!(read_sent(&path), []);
+    std::fs::write(&path, "{\"signal\":15,\"atNs\":7,\"cause\":\"kill\"}\n{\"signal\":9,\"atN").unwrap();
+    let sent = crate::SentSignal { signal: 15, at_ns: 7, cause: crate::SignalCause::Kill };
+    assert_eq!(read_sent(&path), [sent]);
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
