@@ -14,7 +14,7 @@ pub struct Config {
     pub root: PathBuf,
     /// State that ends with the machine's uptime: bundles, shims, namespaces.
     pub state: PathBuf,
-    /// Unix socket of the CRI; empty: `husk.sock` in `state`.
+    /// Unix socket of the CRI; empty: `cri.sock` in `state`.
     pub listen: PathBuf,
     /// What is logged, in tracing's filter language.
     pub log: String,
@@ -176,7 +176,7 @@ impl Config {
             }
         }
         if self.listen.as_os_str().is_empty() {
-            self.listen = self.state.join("husk.sock");
+            self.listen = self.state.join("cri.sock");
         }
         self.check()?;
         Ok(self)

@@ -82,7 +82,11 @@ fn main() -> Result<()> {
     if let Some(Command::Config { command: ConfigCommand::Dump }) = args.command {
         return print(&toml::to_string_pretty(&config).context("encode the configuration")?);
     }
-    let filter = EnvFilter::try_new(&config.log).with_context(|| format!("log: {:?}", config.log))?;
+    // A bare level is meant for husk's own parts: the libraries below say little that helps, and much of it.
+    let plain = config.log.chars().all(char::is_alphanumeric);
+    let own = ["husk_cri", "husk_image", "husk_cni"].map(|part| format!("{part}={}", config.log)).join(",");
+    let filter = if plain { format!("warn,{own}") } else { config.log.clone() };
+    let filter = EnvFilter::try_new(filter).with_context(|| format!("log: {:?}", config.log))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start tokio")?;
     if let Some(Command::Image { command: ImageCommand::Load { path } }) = args.command {
