@@ -170,7 +170,8 @@ impl Cgroup {
             let events = read::optional(&file("events"))?.unwrap_or_default();
             let value = Hugetlb {
                 current: read::number(&file("current"))?.flatten().unwrap_or(0),
-                limit: read::number(&file("max"))?.flatten(),
+                // A group whose limit was never written reads as the greatest number of pages there is.
+                limit: read::number(&file("max"))?.flatten().filter(|limit| *limit < 1 << 62),
                 hits: read::flat_keyed(&events).find(|(key, _)| *key == "max").map_or(0, |(_, value)| value),
             };
             found.insert(size.to_string(), value);
