@@ -6,7 +6,12 @@
 mod cli;
 mod clock;
 mod commands;
+mod init;
+mod launch;
 mod log;
+mod plan;
+mod process;
+mod socket;
 mod state;
 
 use clap::Parser as _;

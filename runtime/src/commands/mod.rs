@@ -42,3 +42,10 @@ pub fn dispatch(global: &Global, command: &Command) -> anyhow::Result<ExitCode> 
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     error.downcast_ref::<ExitWith>().map_or(1, |with| with.code)
 }
+
+/// A step of the child that failed is an error of the command, with the exit code that goes with it.
+impl From<crate::process::failure::Failure> for ExitWith {
+    fn from(failure: crate::process::failure::Failure) -> Self {
+        Self { code: failure.code, message: failure.to_string() }
+    }
+}

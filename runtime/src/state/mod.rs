@@ -16,7 +16,7 @@ pub mod id;
 pub mod pid;
 mod status;
 
-pub use dir::{Dir, Lock, list};
+pub use dir::{Dir, Lock, list, write_atomic};
 pub use status::{Status, status};
 
 use serde::{Deserialize, Serialize};

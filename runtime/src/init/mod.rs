@@ -1,0 +1,208 @@
+//! The container's init until it becomes the program: one step after the other, in the order of [`run`].
+
+mod copy;
+mod dev;
+mod hide;
+pub mod hooks;
+mod mount;
+mod net;
+mod resolve;
+mod root;
+
+pub use mount::{attributes as set_mount_attributes, open_bind, propagate};
+pub use root::open_root;
+
+use crate::{
+    plan::{Plan, ids, namespaces::Kind, process::Process},
+    process::{
+        channel::{Channel, Message},
+        failure::{Failure, Result, Step as _},
+        finish,
+        procfs::Proc,
+        spawn, terminal,
+    },
+};
+use husk_sys::{Errno, exec::exit_now};
+use rustix::{
+    process::{DumpableBehavior, Gid, Uid},
+    thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
+};
+use std::{
+    convert::Infallible,
+    ffi::CString,
+    os::fd::{AsFd as _, OwnedFd},
+    path::PathBuf,
+};
+
+/// How the child waits for its start.
+#[derive(Debug)]
+pub enum Barrier {
+    /// `run`: the parent says so.
+    Parent,
+    /// `create`: a byte from the exec FIFO; a failed exec is told by the second FIFO.
+    Fifo {
+        /// Opened for reading and writing.
+        go: OwnedFd,
+        /// Opened for writing.
+        result: OwnedFd,
+    },
+}
+
+/// What init needs besides the plan.
+#[derive(Debug)]
+pub struct Init {
+    /// The host's procfs.
+    pub proc: Proc,
+    /// The container's cgroup directory, for a cgroup mount without a cgroup namespace.
+    pub cgroup: Option<PathBuf>,
+    /// How it waits for its start.
+    pub barrier: Barrier,
+    /// Do not use pivot_root.
+    pub no_pivot: bool,
+    /// Keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// Descriptors from 3 on that the program is to have.
+    pub keep_fds: u32,
+    /// The container's state as JSON with status `creating`, for createContainer hooks.
+    pub state: crate::state::State,
+}
+
+/// Runs the child to its end: the program, or a message of what failed.
+pub fn run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> ! {
+    let Err(failure) = try_run(plan, process, init, channel);
+    let code = i32::from(failure.code);
+    let _ = channel.send(&Message::Failed(failure));
+    exit_now(code)
+}
+
+fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Result<Infallible> {
+    // A session of its own: no signal of the caller's terminal, and a terminal can become the controlling one.
+    rustix::process::setsid()
+        .map(drop)
+        .or_else(|errno| if errno == Errno::PERM { Ok(()) } else { Err(errno) })
+        .step(|| "setsid".into())?;
+    let trees = enter(plan, channel)?;
+    if plan.namespaces.is_new(Kind::Network) {
+        net::loopback_up()?;
+    }
+    let root = root::build(plan, init, trees)?;
+    names(plan, init)?;
+    channel.report(&Message::Mounted)?;
+    channel.wait_for_go()?;
+    hooks::run_in_child(&plan.hooks.create_container, &init.state, crate::state::Status::Creating)?;
+    let slave = match process.terminal {
+        true => Some(terminal::open(root.as_fd(), process.console_size, channel)?),
+        false => None,
+    };
+    if let Some(slave) = &slave {
+        dev::console(root.as_fd(), slave)?;
+    }
+    root::finish(plan, &root)?;
+    root::change(plan, &root, init.no_pivot)?;
+    if let Some(slave) = &slave {
+        terminal::take(slave, process.uid, process.gid)?;
+    }
+    // From here on the rights go: what is open in this process must not be got at by those who share its user.
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let context = finish::Context {
+        process,
+        channel,
+        proc: &init.proc,
+        keyring: (!init.no_new_keyring).then(|| keyring_name(&plan.id)),
+        keep_fds: init.keep_fds,
+    };
+    let prepared = finish::prepare(&context)?;
+    channel.report(&Message::Ready)?;
+    let started = wait(init, channel).and_then(|()| {
+        hooks::run_in_child(&plan.hooks.start_container, &init.state, crate::state::Status::Created)?;
+        finish::execute(&context, &prepared)
+    });
+    let Err(failure) = started;
+    if let Barrier::Fifo { result, .. } = &init.barrier {
+        // `create` is long gone; `start` reads this.
+        let text = serde_json::to_vec(&failure).unwrap_or_default();
+        let _ = rustix::io::write(result, &text);
+    }
+    Err(failure)
+}
+
+/// Enters the namespaces that are left, and becomes root of a new user namespace. Gives the mounts that the parent opened.
+fn enter(plan: &Plan, channel: &Channel) -> Result<root::Trees> {
+    let own_user = plan.namespaces.has_own_or_joined(Kind::User);
+    let mut trees = root::Trees::default();
+    if own_user || root::needs_parent(plan) {
+        channel.report(&Message::NeedMaps)?;
+        loop {
+            match channel.receive().step(|| "wait for husk".into())? {
+                Some((Message::Tree(index), Some(fd))) => trees.add(index, fd),
+                Some((Message::Go, _)) => break,
+                _ => return Err(Failure::text("husk ended before the container was ready")),
+            }
+        }
+    }
+    if own_user {
+        become_root(plan)?;
+    }
+    spawn::enter_late(&plan.namespaces)?;
+    Ok(trees)
+}
+
+fn become_root(plan: &Plan) -> Result<()> {
+    let maps = &plan.namespaces.maps;
+    let (uid, gid) = (ids::setup_id(&maps.uids), ids::setup_id(&maps.gids));
+    match set_thread_groups(&[]) {
+        // setgroups is denied where an ordinary user maps its own group alone.
+        Ok(()) | Err(Errno::PERM) => {}
+        Err(errno) => return Err(Failure::call("drop additional groups", errno)),
+    }
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    // Changing ids would clear the effective capabilities of a non-root id.
+    rustix::thread::set_keep_capabilities(true).step(|| "prctl(PR_SET_KEEPCAPS)".into())?;
+    set_thread_res_gid(gid, gid, gid).step(|| "become a group of the user namespace: setresgid".into())?;
+    set_thread_res_uid(uid, uid, uid).step(|| "become root of the user namespace: setresuid".into())?;
+    if !uid.is_root() {
+        let mut sets = rustix::thread::capabilities(None).step(|| "capget".into())?;
+        sets.effective = sets.permitted;
+        rustix::thread::set_capabilities(None, sets).step(|| "capset".into())?;
+    }
+    // Changing ids cleared it; /proc/self would belong to the host's root then, and could not be written.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)
+        .step(|| "prctl(PR_SET_DUMPABLE)".into())
+}
+
+/// Host and domain name, and kernel parameters.
+fn names(plan: &Plan, init: &Init) -> Result<()> {
+    if let Some(name) = &plan.hostname {
+        rustix::system::sethostname(name.as_bytes()).step(|| format!("set hostname {name:?}"))?;
+    }
+    if let Some(name) = &plan.domainname {
+        rustix::system::setdomainname(name.as_bytes()).step(|| format!("set domainname {name:?}"))?;
+    }
+    for (path, value) in &plan.sysctls {
+        let file = std::path::Path::new("sys").join(path);
+        init.proc
+            .write(&file, value.as_bytes())
+            .step(|| format!("set linux.sysctl {} to {value:?}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn keyring_name(id: &str) -> CString {
+    // An id has no NUL in it (state::id).
+    CString::new(format!("_ses.{id}")).unwrap_or_default()
+}
+
+fn wait(init: &Init, channel: &Channel) -> Result<()> {
+    match &init.barrier {
+        Barrier::Parent => channel.wait_for_go(),
+        Barrier::Fifo { go, .. } => {
+            let mut byte = [0];
+            loop {
+                match rustix::io::read(go, &mut byte) {
+                    Err(Errno::INTR) => {}
+                    result => return result.map(drop).step(|| "wait at the exec FIFO".into()),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! One mount: made detached, given its attributes, then moved to its place by descriptors.
+
+use super::{copy, resolve, resolve::Make, root::Trees};
+use crate::{
+    plan::{
+        Plan,
+        mounts::{Change, Mount, Source},
+        namespaces::Kind,
+    },
+    process::failure::{Failure, Result, Step as _},
+};
+use husk_sys::{Errno, mount::Attributes, mount::set_attributes};
+use rustix::{
+    fs::CWD,
+    mount::{
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+    },
+};
+use std::{
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::Path,
+};
+
+/// Makes a mount of the plan. `cgroup` is the container's cgroup directory on the host.
+pub fn perform(
+    plan: &Plan,
+    mount: &Mount,
+    root: BorrowedFd<'_>,
+    trees: &mut Trees,
+    cgroup: Option<&Path>,
+) -> Result<()> {
+    let (tree, from_parent) = match &mount.source {
+        Source::Bind { path, recursive } => match trees.take(mount.index) {
+            Some(tree) => (tree, true),
+            None => (open_bind(&plan.bundle.join(path), *recursive, &mount.place())?, false),
+        },
+        Source::Filesystem { kind, source, options } => {
+            let existing = resolve::open(root, &mount.destination).ok();
+            (filesystem(plan, mount, kind, source, options, existing.as_ref())?, true)
+        }
+        Source::Cgroup => (cgroup2(plan, mount, cgroup)?, true),
+    };
+    let make = if resolve::is_dir(tree.as_fd()) { Make::Directory } else { Make::File };
+    let target = resolve::ensure(root, &mount.destination, make).map_err(|failure| Failure {
+        what: format!("mount {}: {}", mount.place(), failure.what),
+        ..failure
+    })?;
+    if mount.copy_up {
+        copy::directory(target.as_fd(), tree.as_fd()).map_err(|failure| Failure {
+            what: format!("mount {}: tmpcopyup: {}", mount.place(), failure.what),
+            ..failure
+        })?;
+    }
+    if !from_parent {
+        attributes(tree.as_fd(), mount)?;
+    }
+    attach(tree.as_fd(), target.as_fd()).step(|| format!("mount {}: move_mount", mount.place()))?;
+    // Propagation comes after: a mount that is moved below a shared one would become shared again.
+    for (kind, recursive) in &mount.propagation {
+        propagate(tree.as_fd(), *kind, *recursive)
+            .step(|| format!("set propagation of {}", mount.place()))?;
+    }
+    Ok(())
+}
+
+/// Moves a detached mount onto what a handle refers to.
+pub fn attach(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> husk_sys::Result<()> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(tree, "", target, "", flags)
+}
+
+/// A detached copy of the mount at a path of the host.
+pub fn open_bind(path: &Path, recursive: bool, place: &str) -> Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    rustix::mount::open_tree(CWD, path, flags)
+        .step(|| format!("mount {place}: open source {}", path.display()))
+}
+
+/// Gives a bind mount its attributes.
+pub fn attributes(tree: BorrowedFd<'_>, mount: &Mount) -> Result<()> {
+    change(tree, mount.attributes, false)
+        .and_then(|()| change(tree, mount.recursive, true))
+        .step(|| format!("set options of {}", mount.place()))
+}
+
+fn change(tree: BorrowedFd<'_>, change: Change, recursive: bool) -> husk_sys::Result<()> {
+    if change.is_empty() {
+        return Ok(());
+    }
+    let (set, clear) = (u64::from(change.set.bits()), u64::from(change.clear.bits()));
+    match set_attributes(tree, Attributes { set, clear, ..Attributes::default() }, recursive) {
+        // What the owner of an outer user namespace has locked can't be cleared; the mount is stricter than asked for, and
+        // what was to be set still can be.
+        Err(Errno::PERM) if clear != 0 => {
+            let access_time = u64::from(MountAttrFlags::MOUNT_ATTR__ATIME.bits());
+            let set = set & !access_time;
+            set_attributes(tree, Attributes { set, ..Attributes::default() }, recursive)
+        }
+        result => result,
+    }
+}
+
+/// Sets the propagation type of a mount.
+pub fn propagate(tree: BorrowedFd<'_>, kind: MountPropagationFlags, recursive: bool) -> husk_sys::Result<()> {
+    let propagation = u64::from(kind.bits());
+    set_attributes(tree, Attributes { propagation, ..Attributes::default() }, recursive)
+}
+
+/// A new, detached file system.
+fn filesystem(
+    plan: &Plan,
+    mount: &Mount,
+    kind: &str,
+    source: &str,
+    options: &[(usize, String, Option<String>)],
+    existing: Option<&OwnedFd>,
+) -> Result<OwnedFd> {
+    let place = mount.place();
+    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)
+        .step(|| format!("mount {place}: file system type {kind:?}"))?;
+    let set = |key: &str, value: Option<&str>| match value {
+        Some(value) => rustix::mount::fsconfig_set_string(context.as_fd(), key, value),
+        None => rustix::mount::fsconfig_set_flag(context.as_fd(), key),
+    };
+    set("source", Some(source)).step(|| format!("mount {place}: source {source:?}"))?;
+    for (number, key, value) in options {
+        set(key, value.as_deref()).map_err(|errno| {
+            let value = value.as_ref().map(|value| format!("={value}")).unwrap_or_default();
+            let reason = kernel_message(&context);
+            let what = format!(
+                "mount mounts[{}].options[{number}] ({key}{value}) for {}{reason}",
+                mount.index,
+                mount.destination.display()
+            );
+            Failure::call(what, errno)
+        })?;
+    }
+    // A tmpfs over a directory of the image keeps the directory's mode, which programs rely on for /tmp and /run.
+    if kind == "tmpfs" && !options.iter().any(|(_, key, _)| key == "mode") {
+        if let Some(stat) = existing.and_then(|fd| rustix::fs::fstat(fd).ok()) {
+            let mode = format!("{:o}", stat.st_mode & 0o7777);
+            set("mode", Some(&mode)).step(|| format!("mount {place}: mode of the directory"))?;
+        }
+    }
+    if let Some(label) = &plan.mount_label
+        && Path::new("/sys/fs/selinux/enforce").exists()
+        && !["proc", "sysfs"].contains(&kind)
+    {
+        set("context", Some(label)).step(|| format!("mount {place}: linux.mountLabel"))?;
+    }
+    let readonly = mount.is_readonly();
+    if readonly && kind != "tmpfs" {
+        // As mount(8) does it: the file system too, not the mount alone. Some have no such state.
+        let _ = set("ro", None);
+    }
+    match rustix::mount::fsconfig_create(context.as_fd()) {
+        Ok(()) => {}
+        // Rights on sysfs and mqueue come with the network and IPC namespace: without an own one, the host's are shown.
+        Err(Errno::PERM)
+            if ["sysfs", "mqueue"].contains(&kind) && plan.namespaces.has_own_or_joined(Kind::User) =>
+        {
+            let host = if kind == "sysfs" { "/sys" } else { "/dev/mqueue" };
+            let tree = open_bind(Path::new(host), true, &place)?;
+            attributes(tree.as_fd(), mount)?;
+            return Ok(tree);
+        }
+        Err(errno) => {
+            let what = format!("mount {place}: make {kind}{}", kernel_message(&context));
+            return Err(Failure::call(what, errno));
+        }
+    }
+    let mut attributes = mount.attributes.set;
+    if kind == "tmpfs" && readonly {
+        // It has to be filled first; `root::finish` makes it read-only.
+        attributes -= MountAttrFlags::MOUNT_ATTR_RDONLY;
+    }
+    rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+        .step(|| format!("mount {place}: fsmount {kind}{}", kernel_message(&context)))
+}
+
+/// What the kernel says about a refused option, as ` [tmpfs: Bad value for 'size']`.
+fn kernel_message(context: &OwnedFd) -> String {
+    let mut buffer = [0; 512];
+    match rustix::io::read(context, &mut buffer) {
+        // A message begins with its level and a space.
+        Ok(length) if length > 2 => {
+            let text = String::from_utf8_lossy(buffer.get(2..length).unwrap_or_default());
+            format!(" [{}]", text.trim())
+        }
+        _ => String::new(),
+    }
+}
+
+/// The container's view of cgroup2: by a cgroup namespace where it has one, else its own directory of the host's
+/// (CVE-2023-25809: never the host's tree).
+fn cgroup2(plan: &Plan, mount: &Mount, cgroup: Option<&Path>) -> Result<OwnedFd> {
+    if plan.namespaces.has_own_or_joined(Kind::Cgroup)
+        && let Ok(tree) = new_cgroup2(mount)
+    {
+        return Ok(tree);
+    }
+    let Some(cgroup) = cgroup else {
+        let place = mount.place();
+        return Err(Failure::text(format!(
+            "mount {place}: the container has neither a cgroup namespace nor a cgroup of its own, so there is none to show"
+        )));
+    };
+    let tree = open_bind(cgroup, false, &mount.place())?;
+    attributes(tree.as_fd(), mount)?;
+    Ok(tree)
+}
+
+fn new_cgroup2(mount: &Mount) -> husk_sys::Result<OwnedFd> {
+    let context = rustix::mount::fsopen("cgroup2", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_set_string(context.as_fd(), "source", "cgroup")?;
+    // The file system is shared by all mounts of it, so that its own options, such as nsdelegate, are not touched.
+    rustix::mount::fsconfig_create(context.as_fd())?;
+    rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, mount.attributes.set)
+}

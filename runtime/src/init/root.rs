@@ -1,0 +1,127 @@
+//! The container's root: built on top of the host's `/`, closed, and changed to.
+
+use super::{Init, dev, hide, mount, resolve};
+use crate::{
+    plan::{Plan, mounts::Source, namespaces::Kind},
+    process::failure::{Failure, Result, Step as _},
+};
+use husk_sys::mount::{Attributes, set_attributes};
+use rustix::{
+    fs::{CWD, Mode, OFlags},
+    mount::{MountAttrFlags, MountPropagationFlags, OpenTreeFlags, UnmountFlags},
+};
+use std::{
+    collections::HashMap,
+    os::fd::{AsFd as _, OwnedFd},
+    path::Path,
+};
+
+/// Mounts that the parent has opened: their sources may be out of reach for a user namespace.
+#[derive(Debug, Default)]
+pub struct Trees {
+    root: Option<OwnedFd>,
+    mounts: HashMap<usize, OwnedFd>,
+}
+
+impl Trees {
+    /// Takes one from the parent.
+    pub fn add(&mut self, index: Option<usize>, fd: OwnedFd) {
+        match index {
+            None => self.root = Some(fd),
+            Some(index) => drop(self.mounts.insert(index, fd)),
+        }
+    }
+
+    /// The mount for `mounts[index]`.
+    pub fn take(&mut self, index: usize) -> Option<OwnedFd> {
+        self.mounts.remove(&index)
+    }
+}
+
+/// Whether the parent has to open mounts.
+pub fn needs_parent(plan: &Plan) -> bool {
+    plan.namespaces.has_own_or_joined(Kind::User) || plan.mounts.iter().any(|mount| mount.idmap.is_some())
+}
+
+/// Makes the root with all that is mounted in it. Gives a handle of it.
+pub fn build(plan: &Plan, init: &Init, mut trees: Trees) -> Result<OwnedFd> {
+    let slash = rustix::fs::openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .step(|| "open /".into())?;
+    let propagation = plan.propagation;
+    mount::propagate(slash.as_fd(), propagation.kind, propagation.recursive)
+        .step(|| "set the propagation of the host's mounts (linux.rootfsPropagation)".into())?;
+    // The new root is mounted here; the host must not get to see that.
+    mount::propagate(slash.as_fd(), MountPropagationFlags::PRIVATE, false)
+        .step(|| "make / private".into())?;
+    let tree = match trees.root.take() {
+        Some(tree) => tree,
+        None => open_root(&plan.rootfs)?,
+    };
+    // On top of `/`, where no directory on the way to the root filesystem can be swapped, nor be out of reach. Host paths
+    // still resolve: a path begins at the process's root, not at what is mounted on it.
+    mount::attach(tree.as_fd(), slash.as_fd()).step(|| "mount the root filesystem: move_mount".into())?;
+    let root = tree;
+    for planned in &plan.mounts {
+        mount::perform(plan, planned, root.as_fd(), &mut trees, init.cgroup.as_deref())?;
+    }
+    if plan.setup_dev {
+        dev::setup(plan, root.as_fd())?;
+    }
+    dev::nodes(plan, root.as_fd())?;
+    Ok(root)
+}
+
+/// A detached copy of the root filesystem.
+pub fn open_root(path: &Path) -> Result<OwnedFd> {
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    rustix::mount::open_tree(CWD, path, flags).step(|| format!("open root.path {}", path.display()))
+}
+
+/// What comes after the hooks, which may still change the root filesystem: masks and read-only paths.
+pub fn finish(plan: &Plan, root: &OwnedFd) -> Result<()> {
+    for planned in &plan.mounts {
+        let tmpfs = matches!(&planned.source, Source::Filesystem { kind, .. } if kind == "tmpfs");
+        if tmpfs && planned.is_readonly() {
+            let fd = resolve::open(root.as_fd(), &planned.destination)
+                .step(|| format!("open {}", planned.place()))?;
+            read_only(&fd, false).step(|| format!("make {} read-only", planned.place()))?;
+        }
+    }
+    hide::read_only(plan, root.as_fd())?;
+    hide::mask(plan, root.as_fd())?;
+    if plan.readonly {
+        read_only(root, false).step(|| "make the root filesystem read-only (root.readonly)".into())?;
+    }
+    Ok(())
+}
+
+/// Makes a mount read-only.
+pub fn read_only(fd: &OwnedFd, recursive: bool) -> husk_sys::Result<()> {
+    let set = u64::from(MountAttrFlags::MOUNT_ATTR_RDONLY.bits());
+    set_attributes(fd.as_fd(), Attributes { set, ..Attributes::default() }, recursive)
+}
+
+/// Changes to the new root, and lets go of the host's.
+pub fn change(plan: &Plan, root: &OwnedFd, no_pivot: bool) -> Result<()> {
+    rustix::process::fchdir(root).step(|| "enter the root filesystem".into())?;
+    if no_pivot {
+        rustix::process::chroot(".").step(|| "chroot".into())?;
+    } else {
+        // Old and new root on the same place: no directory in the new one is needed (pivot_root(2), "pivot_root(".", ".")").
+        rustix::process::pivot_root(".", ".").map_err(|errno| {
+            Failure::call("pivot_root; on a ramdisk the flag --no-pivot is needed", errno)
+        })?;
+        // The old root's mounts go from this namespace alone, also where they are shared with the host.
+        let _ =
+            rustix::mount::mount_change(".", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC);
+        rustix::mount::unmount(".", UnmountFlags::DETACH).step(|| "let go of the host's root".into())?;
+    }
+    rustix::process::chdir("/").step(|| "enter the new root".into())?;
+    let wanted = plan.propagation;
+    if wanted.kind != MountPropagationFlags::DOWNSTREAM {
+        mount::propagate(root.as_fd(), wanted.kind, wanted.recursive)
+            .step(|| "set linux.rootfsPropagation".into())?;
+    }
+    Ok(())
+}

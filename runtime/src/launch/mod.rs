@@ -1,0 +1,355 @@
+//! Making a container, from the bundle to an init process that waits for its start: what `create` and `run` share.
+
+mod binary;
+mod cgroup;
+mod listener;
+mod rollback;
+mod trees;
+
+pub use binary::protect;
+pub use rollback::poststop;
+
+use crate::{
+    cli::Global,
+    init::{Barrier, Init, hooks},
+    log,
+    plan::{self, Plan, config, namespaces::Kind},
+    process::{
+        channel::{Channel, Message},
+        maps,
+        procfs::Proc,
+        spawn::{self, Join, Side},
+    },
+    state::{Dir, Lock, State, Status, VERSION, pid::Identity},
+};
+use anyhow::{Context as _, bail};
+use husk_cgroup::Cgroup;
+use husk_sys::{clone::Child, fd};
+use oci_spec::runtime::Spec;
+use rollback::Rollback;
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags},
+    process::{Pid, WaitId, WaitIdOptions},
+};
+use std::{
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+/// What the command line says about a new container.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Directory of the bundle; the current one without.
+    pub bundle: Option<&'a Path>,
+    /// Socket for the terminal's master.
+    pub console_socket: Option<&'a Path>,
+    /// Socket for a pidfd of init.
+    pub pidfd_socket: Option<&'a Path>,
+    /// File for init's pid.
+    pub pid_file: Option<&'a Path>,
+    /// Do not use pivot_root.
+    pub no_pivot: bool,
+    /// Keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// Descriptors to pass on, after those of `LISTEN_FDS`.
+    pub preserve_fds: u32,
+    /// Whether husk ends before the container does.
+    pub detach: bool,
+    /// Whether the exec FIFO is made, for `start`; without it the caller starts the container by [`Launched::channel`].
+    pub fifo: bool,
+}
+
+/// A container whose init waits for its start.
+#[derive(Debug)]
+pub struct Launched {
+    /// State directory.
+    pub dir: Dir,
+    /// Its content.
+    pub state: State,
+    /// The plan.
+    pub plan: Plan,
+    /// Init.
+    pub child: Child,
+    /// The way to init.
+    pub channel: Channel,
+    /// The terminal's master, where it was not sent away.
+    pub master: Option<OwnedFd>,
+    /// The container's cgroup.
+    pub cgroup: Option<Cgroup>,
+    /// The state's lock.
+    pub lock: Lock,
+    /// Undoes it all when dropped; [`Rollback::keep`] is what the caller calls when all is well.
+    pub rollback: Rollback,
+}
+
+/// Makes the container.
+pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched> {
+    crate::state::id::check(options.id)?;
+    let bundle = options.bundle.unwrap_or(Path::new("."));
+    let bundle = bundle.canonicalize().with_context(|| format!("bundle {}", bundle.display()))?;
+    let (mut spec, text) = config::read(&bundle.join("config.json"))?;
+    let listen = listen_fds(&mut spec)?;
+    let plan = plan::plan(&spec, options.id, &bundle)?;
+    check(&plan, options)?;
+    let keep_fds = listen + options.preserve_fds;
+    for number in 3..3 + i64::from(keep_fds) {
+        if !i32::try_from(number).is_ok_and(fd::is_open) {
+            bail!("--preserve-fds {}: descriptor {number} is not open", options.preserve_fds);
+        }
+    }
+    let proc = Proc::open()?;
+
+    let (dir, lock) = Dir::create(&global.root(), options.id)?;
+    let mut rollback = Rollback::new(dir.clone());
+    let mut state = first_state(&spec, options.id, &bundle, &plan)?;
+    let placed = cgroup::place(global, &spec, options.id)?;
+    state.cgroup = placed.as_ref().map(|cgroup| cgroup.path().to_owned());
+    // Before anything is made: whoever finds the rest of a killed husk then knows what to remove.
+    dir.write("config.json", &text)?;
+    dir.save(&state)?;
+    let cgroup = cgroup::make(global, placed, &spec)?;
+    state.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
+    rollback.cgroup = cgroup.clone();
+    let barrier = if options.fifo { fifos(&dir)? } else { Barrier::Parent };
+
+    let cgroup_dir = cgroup.as_ref().map(Cgroup::dir).transpose()?;
+    let target = spawn::Target {
+        namespaces: &plan.namespaces,
+        join: Join::Paths,
+        cgroup: cgroup_dir.as_ref().map(OwnedFd::as_fd),
+        proc: &proc,
+    };
+    let process = plan.process.as_ref().context("config.json: process: is missing")?;
+    let (child, channel, mapped) = match spawn::spawn(&target)? {
+        Side::Child(channel) => {
+            // A copy of the lock that lives in a waiting init would keep everybody out.
+            fd::close_in_child(lock.fd().as_raw_fd());
+            let init = Init {
+                proc,
+                cgroup: state.cgroup.clone(),
+                barrier,
+                no_pivot: options.no_pivot,
+                no_new_keyring: options.no_new_keyring,
+                keep_fds,
+                state,
+            };
+            crate::init::run(&plan, process, &init, &channel)
+        }
+        Side::Parent(child, channel, mapped) => (child, channel, mapped),
+    };
+    drop(barrier);
+    rollback.child = Some(child.pidfd.try_clone().context("duplicate the pidfd")?);
+    rollback.poststop.clone_from(&plan.hooks.poststop);
+    state.init = Identity::of(child.pid);
+    rollback.state = Some(state.clone());
+    dir.save(&state)?;
+    oom_score(&proc, child.pid, process.oom_score_adj)?;
+
+    let mut parent =
+        Parent { options, plan: &plan, proc: &proc, child: &child, state: &state, mapped, master: None };
+    parent.converse(&channel)?;
+    let master = parent.master.take();
+    if let Some(path) = options.pidfd_socket {
+        send_pidfd(path, &child)?;
+    }
+    if let Some(path) = options.pid_file {
+        crate::state::write_atomic(path, child.pid.to_string().as_bytes(), 0o644)?;
+    }
+    if options.fifo {
+        state.creator = None;
+        dir.save(&state)?;
+    }
+    Ok(Launched { dir, state, plan, child, channel, master, cgroup, lock, rollback })
+}
+
+/// Socket activation: `LISTEN_FDS` of husk's environment is passed on, with the pid that the program has.
+fn listen_fds(spec: &mut Spec) -> anyhow::Result<u32> {
+    let own_pid = std::process::id().to_string();
+    let Ok(count) = std::env::var("LISTEN_FDS") else { return Ok(0) };
+    if std::env::var("LISTEN_PID").is_ok_and(|pid| pid != own_pid) {
+        return Ok(0);
+    }
+    let count: u32 = count.parse().with_context(|| format!("LISTEN_FDS={count:?} is not a number"))?;
+    if let Some(process) = spec.process_mut().as_mut().filter(|_| count > 0) {
+        let mut env = process.env().clone().unwrap_or_default();
+        env.push(format!("LISTEN_FDS={count}"));
+        env.push("LISTEN_PID=1".to_owned());
+        process.set_env(Some(env));
+    }
+    Ok(count)
+}
+
+/// What config.json and the command line say together.
+fn check(plan: &Plan, options: &Options<'_>) -> anyhow::Result<()> {
+    let terminal = plan.process.as_ref().is_some_and(|process| process.terminal);
+    match (terminal, options.detach, options.console_socket) {
+        (true, true, None) => {
+            bail!(
+                "process.terminal is true and husk does not stay: --console-socket must say who gets the terminal"
+            )
+        }
+        (false, _, Some(_)) => bail!("--console-socket is of no use: process.terminal is not true"),
+        (true, false, Some(_)) => {
+            bail!("--console-socket is for a container that is created or run with --detach")
+        }
+        _ => {}
+    }
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let rootfs = rustix::fs::openat(CWD, &plan.rootfs, flags, Mode::empty())
+        .with_context(|| format!("config.json: root.path: open {}", plan.rootfs.display()))?;
+    let stat = rustix::fs::fstat(&rootfs)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+        bail!("config.json: root.path: {} is not a directory", plan.rootfs.display());
+    }
+    Ok(())
+}
+
+fn first_state(spec: &Spec, id: &str, bundle: &Path, plan: &Plan) -> anyhow::Result<State> {
+    let namespaces = Kind::ALL.iter().filter(|kind| plan.namespaces.has_own_or_joined(**kind));
+    Ok(State {
+        version: VERSION,
+        oci_version: spec.version().clone(),
+        id: id.to_owned(),
+        init: None,
+        creator: Some(Identity::own().context("read the start time of husk itself from /proc")?),
+        bundle: bundle.to_owned(),
+        rootfs: plan.rootfs.canonicalize().unwrap_or_else(|_| plan.rootfs.clone()),
+        created: crate::clock::now_rfc3339(),
+        owner: rustix::process::geteuid().as_raw(),
+        cgroup: None,
+        systemd_cgroup: false,
+        rootless: !rustix::process::geteuid().is_root(),
+        namespaces: namespaces.map(|kind| kind.word().to_owned()).collect(),
+        annotations: spec.annotations().clone().unwrap_or_default().into_iter().collect(),
+    })
+}
+
+/// Makes the FIFOs and opens both for init.
+fn fifos(dir: &Dir) -> anyhow::Result<Barrier> {
+    let open = |path: PathBuf| -> anyhow::Result<OwnedFd> {
+        rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+            .with_context(|| format!("make {}", path.display()))?;
+        // For reading and writing: opening does not wait, and reading does not end when a writer does.
+        rustix::fs::openat(CWD, &path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+            .with_context(|| format!("open {}", path.display()))
+    };
+    let go = open(dir.fifo())?;
+    let both = open(dir.result_fifo())?;
+    // Init must not be its own reader, or `start` would never see the end of the file.
+    let result = rustix::fs::openat(CWD, dir.result_fifo(), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+        .with_context(|| format!("open {}", dir.result_fifo().display()))?;
+    drop(both);
+    Ok(Barrier::Fifo { go, result })
+}
+
+fn oom_score(proc: &Proc, pid: i32, score: Option<i32>) -> anyhow::Result<()> {
+    let Some(score) = score else { return Ok(()) };
+    let file = PathBuf::from(format!("{pid}/oom_score_adj"));
+    match proc.write(&file, score.to_string().as_bytes()) {
+        // Only CAP_SYS_RESOURCE may make a process less likely to be killed than its parent.
+        Err(husk_sys::Errno::ACCESS | husk_sys::Errno::PERM) => {
+            log::debug(&format!("process.oomScoreAdj {score} was not set: husk lacks CAP_SYS_RESOURCE"));
+            Ok(())
+        }
+        result => result.with_context(|| format!("set process.oomScoreAdj to {score}")),
+    }
+}
+
+fn send_pidfd(path: &Path, child: &Child) -> anyhow::Result<()> {
+    crate::socket::send_fd(path, child.pidfd.as_fd(), b"pidfd")
+        .with_context(|| format!("send the pidfd to --pidfd-socket {}", path.display()))
+}
+
+/// The parent's side of the conversation with a starting init.
+struct Parent<'a> {
+    options: &'a Options<'a>,
+    plan: &'a Plan,
+    proc: &'a Proc,
+    child: &'a Child,
+    state: &'a State,
+    mapped: bool,
+    master: Option<OwnedFd>,
+}
+
+impl Parent<'_> {
+    /// Answers init until it is ready.
+    fn converse(&mut self, channel: &Channel) -> anyhow::Result<()> {
+        loop {
+            let Some((message, fd)) = channel.receive().context("talk to the container's init")? else {
+                return Err(died(self.child));
+            };
+            match message {
+                Message::NeedMaps => {
+                    if self.plan.namespaces.is_new(Kind::User) && !self.mapped {
+                        maps::write(self.proc, self.child.pid, &self.plan.namespaces.maps)?;
+                    }
+                    self.raise_limits();
+                    trees::send(self.plan, self.proc, self.child.pid, channel)?;
+                    channel.send(&Message::Go)?;
+                }
+                Message::Mounted => {
+                    for hook in self.plan.hooks.prestart.iter().chain(&self.plan.hooks.create_runtime) {
+                        hooks::run(hook, self.state, Status::Creating).map_err(anyhow::Error::msg)?;
+                    }
+                    channel.send(&Message::Go)?;
+                }
+                Message::Console => self.console(fd.context("no terminal came along")?)?,
+                Message::Listener(number) => {
+                    if let Some(filter) =
+                        self.plan.process.as_ref().and_then(|process| process.seccomp.as_ref())
+                    {
+                        listener::pass_on(filter, number, self.child, self.state)?;
+                    }
+                    channel.send(&Message::Go)?;
+                }
+                Message::Warning(text) => log::warn(&text),
+                Message::Failed(failure) => return Err(crate::commands::ExitWith::from(failure).into()),
+                Message::Ready => return Ok(()),
+                other => bail!("the container's init said {other:?} out of turn"),
+            }
+        }
+    }
+
+    fn console(&mut self, master: OwnedFd) -> anyhow::Result<()> {
+        match self.options.console_socket {
+            Some(path) => crate::socket::send_fd(path, master.as_fd(), b"/dev/ptmx")
+                .with_context(|| format!("send the terminal to --console-socket {}", path.display())),
+            None => {
+                self.master = Some(master);
+                Ok(())
+            }
+        }
+    }
+
+    /// Raising a hard limit needs a right in the host's user namespace, which init in its own lacks. What fails here
+    /// fails again in init, with the limit's name.
+    fn raise_limits(&self) {
+        for limit in self.plan.process.iter().flat_map(|process| &process.rlimits) {
+            let now = rustix::process::getrlimit(limit.resource);
+            let raised = match (now.maximum, limit.limit.maximum) {
+                (Some(now), Some(wanted)) => wanted > now,
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
+            if raised {
+                let new = rustix::process::Rlimit { current: now.current, maximum: limit.limit.maximum };
+                let _ = rustix::process::prlimit(Pid::from_raw(self.child.pid), limit.resource, new);
+            }
+        }
+    }
+}
+
+/// Init ended without a word.
+fn died(child: &Child) -> anyhow::Error {
+    let how = match rustix::process::waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED) {
+        Ok(Some(status)) => match status.terminating_signal() {
+            Some(9) => "was killed (SIGKILL); is the memory limit too small for it to start?".to_owned(),
+            Some(signal) => format!("was killed by signal {signal}"),
+            None => format!("ended with code {}", status.exit_status().unwrap_or(-1)),
+        },
+        _ => "ended".to_owned(),
+    };
+    anyhow::anyhow!("the container's init {how} before the program was started")
+}

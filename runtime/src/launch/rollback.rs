@@ -1,0 +1,70 @@
+//! Undoing a container that could not be made.
+
+use crate::{
+    init::hooks,
+    log,
+    plan::hooks::Hook,
+    state::{Dir, State, Status},
+};
+use husk_cgroup::Cgroup;
+use rustix::process::{Signal, WaitId, WaitIdOptions};
+use std::os::fd::{AsFd as _, OwnedFd};
+
+/// What has been made so far; dropped, it is undone in reverse order.
+#[derive(Debug)]
+pub struct Rollback {
+    dir: Dir,
+    /// The container's group.
+    pub cgroup: Option<Cgroup>,
+    /// Init.
+    pub child: Option<OwnedFd>,
+    /// Hooks that run after the container is gone; only once there was an init.
+    pub poststop: Vec<Hook>,
+    /// The state for these hooks.
+    pub state: Option<State>,
+    kept: bool,
+}
+
+impl Rollback {
+    /// Begins with the state directory.
+    pub fn new(dir: Dir) -> Self {
+        Self { dir, cgroup: None, child: None, poststop: Vec::new(), state: None, kept: false }
+    }
+
+    /// All is well: nothing is undone.
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Rollback {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        if let Some(child) = &self.child {
+            let _ = rustix::process::pidfd_send_signal(child, Signal::KILL);
+            let _ = rustix::process::waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
+        }
+        if let Some(cgroup) = &self.cgroup {
+            if let Err(error) = cgroup.kill_all().and_then(|()| cgroup.delete()) {
+                log::warn(&format!("remove the cgroup of a container that could not be made: {error}"));
+            }
+        }
+        if let Err(error) = self.dir.remove() {
+            log::warn(&format!("{error:#}"));
+        }
+        if let Some(state) = &self.state {
+            poststop(&self.poststop, state);
+        }
+    }
+}
+
+/// Runs the poststop hooks. One that fails is logged, and the others run all the same (runtime.md, "Lifecycle").
+pub fn poststop(hooks: &[Hook], state: &State) {
+    for hook in hooks {
+        if let Err(error) = hooks::run(hook, state, Status::Stopped) {
+            log::warn(&error);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Reading config.json, and what husk knows but does not do.
+
+use super::{Error, Result};
+use anyhow::{Context as _, bail};
+use oci_spec::runtime::{Linux, Spec};
+use std::{io::Read as _, path::Path};
+
+/// Largest config.json: beyond what any tool writes, and small enough to be held in memory.
+const MAX: u64 = 64 << 20;
+
+/// Reads and parses a configuration. Gives the text too, for the copy in the state directory.
+pub fn read(path: &Path) -> anyhow::Result<(Spec, Vec<u8>)> {
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).with_context(|| format!("open {}", path.display()))?;
+    file.take(MAX + 1).read_to_end(&mut text).with_context(|| format!("read {}", path.display()))?;
+    if text.len() as u64 > MAX {
+        bail!("{} is larger than {} MiB", path.display(), MAX >> 20);
+    }
+    let spec = parse(&text)?;
+    Ok((spec, text))
+}
+
+/// Parses a configuration. An error names the place in it.
+pub fn parse(text: &[u8]) -> anyhow::Result<Spec> {
+    from_json(text, "config.json")
+}
+
+/// Parses JSON. An error names the file and the place in it.
+pub fn from_json<T: serde::de::DeserializeOwned>(text: &[u8], file: &str) -> anyhow::Result<T> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        match path.as_str() {
+            "." | "?" => anyhow::anyhow!("{file}: {inner}"),
+            path => anyhow::anyhow!("{file}: {path}: {inner}"),
+        }
+    })?;
+    json.end().map_err(|error| anyhow::anyhow!("{file}: {error}"))?;
+    Ok(value)
+}
+
+/// husk knows versions 1.x of the specification; a later one of the same major version only adds fields.
+pub fn check_version(version: &str) -> Result<()> {
+    let wrong = |problem: &str| Err(Error::new("ociVersion", format!("{version:?} {problem}")));
+    let numbers = version.split(['-', '+']).next().unwrap_or_default();
+    let parts: Vec<_> = numbers.split('.').map(str::parse::<u32>).collect();
+    match parts.as_slice() {
+        [Ok(1), Ok(_), Ok(_)] => Ok(()),
+        [Ok(_), Ok(_), Ok(_)] => wrong("is not supported: husk implements version 1"),
+        _ => wrong("is not a version such as 1.2.0"),
+    }
+}
+
+/// Fields that are in the specification and that husk does not do: saying so is better than a container without them.
+pub fn refuse_unsupported(linux: &Linux) -> Result<()> {
+    if linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
+        return Err(Error::new("linux.netDevices", "is not supported yet"));
+    }
+    if linux.intel_rdt().is_some() {
+        return Err(Error::new(
+            "linux.intelRdt",
+            "is not supported: husk does not manage the resctrl filesystem",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{check_version, parse};
+
+    #[test]
+    fn wrong_types_name_the_place_and_the_value() {
+        let error = parse(br#"{"ociVersion":"1.0.0","process":{"cwd":"/","user":{"uid":"root","gid":0}}}"#)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("process.user.uid") && error.contains("\"root\""), "{error}");
+        let error = parse(br#"{"ociVersion":"1.0.0","linux":{"namespaces":[{"type":"pids"}]}}"#)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("linux.namespaces[0].type") && error.contains("pids"), "{error}");
+    }
+
+    #[test]
+    fn bad_text_is_an_error_and_no_crash() {
+        for text in [&b""[..], b"{", b"null", b"{\"ociVersion\":1}", b"\xff\xfe", b"{} {}"] {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+        let deep = [b"{\"annotations\":".as_slice(), &b"[".repeat(100_000)].concat();
+        assert!(parse(&deep).unwrap_err().to_string().contains("recursion"));
+        let double = br#"{"ociVersion":"1.0.0","ociVersion":"1.1.0"}"#;
+        assert!(parse(double).unwrap_err().to_string().contains("duplicate field"));
+    }
+
+    #[test]
+    fn unknown_fields_are_tolerated() {
+        assert!(parse(br#"{"ociVersion":"1.0.0","future":{"x":[1]},"linux":{"more":true}}"#).is_ok());
+    }
+
+    #[test]
+    fn versions() {
+        for good in ["1.0.0", "1.0.2-dev", "1.3.0", "1.9.1+build"] {
+            assert!(check_version(good).is_ok(), "{good}");
+        }
+        for bad in ["", "1", "2.0.0", "0.9.0", "one"] {
+            assert!(check_version(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The last steps before the program: everything that it is not to have is taken away.
+
+use super::{
+    channel::{Channel, Message},
+    creds,
+    failure::{Failure, Result, Step as _},
+    procfs::Proc,
+    program,
+};
+use crate::plan::process::Process;
+use husk_sys::{Errno, fd, keyring, sched, seccomp, signal};
+use rustix::{fs::Mode, thread::CpuSet};
+use std::{
+    convert::Infallible,
+    ffi::CString,
+    os::fd::{AsRawFd as _, RawFd},
+    path::Path,
+};
+
+/// What the steps need besides the plan.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The program.
+    pub process: &'a Process,
+    /// The way to the parent.
+    pub channel: &'a Channel,
+    /// The host's procfs, opened before the container's mounts.
+    pub proc: &'a Proc,
+    /// Name of a new session keyring; none to keep the caller's.
+    pub keyring: Option<CString>,
+    /// Descriptors from 3 on that the program is to have.
+    pub keep_fds: u32,
+}
+
+/// What is left to do once the program may start.
+#[derive(Debug)]
+pub struct Prepared {
+    program: CString,
+    seccomp_loaded: bool,
+}
+
+/// Takes rights away, as far as can be done before the start barrier. The order matters and is explained step by step.
+pub fn prepare(context: &Context<'_>) -> Result<Prepared> {
+    let process = context.process;
+    if let Some(name) = &context.keyring {
+        join_keyring(name, context)?;
+    }
+    scheduling(process)?;
+    labels(process, context.proc)?;
+    for limit in &process.rlimits {
+        rustix::process::setrlimit(limit.resource, limit.limit)
+            .step(|| format!("set process.rlimits[{}] ({})", limit.index, limit.name))?;
+    }
+    rustix::process::umask(Mode::from_bits_retain(process.umask.unwrap_or(0o022)));
+    // Without no_new_privs a filter may only be loaded with CAP_SYS_ADMIN, so before that is given up; with it the filter
+    // comes as late as can be, so that it need not allow what husk does.
+    let early = process.seccomp.is_some() && !process.no_new_privs;
+    if early {
+        load_seccomp(context)?;
+    }
+    creds::drop_bounding(process)?;
+    // The directory may be one that only root may enter, or only the user: tried as both.
+    let entered = rustix::process::chdir(&process.cwd);
+    creds::become_user(process)?;
+    creds::set_capabilities(process, context.channel)?;
+    if let Err(errno) = entered {
+        enter_cwd(&process.cwd, errno)?;
+    }
+    cwd_is_inside()?;
+    if process.no_new_privs {
+        rustix::thread::set_no_new_privs(true).step(|| "prctl(PR_SET_NO_NEW_PRIVS)".into())?;
+    }
+    let program = program::find(process)?;
+    let mut seccomp_loaded = early;
+    // The parent has to hand the notification descriptor on, and `create` has no parent any more at its start.
+    if process.seccomp.as_ref().is_some_and(|filter| filter.listener.is_some()) && !early {
+        load_seccomp(context)?;
+        seccomp_loaded = true;
+    }
+    Ok(Prepared { program, seccomp_loaded })
+}
+
+/// Executes the program; returns only when that fails.
+pub fn execute(context: &Context<'_>, prepared: &Prepared) -> Result<Infallible> {
+    let process = context.process;
+    let first = 3 + context.keep_fds as RawFd;
+    for number in 3..first {
+        // Those that are not open were refused when the command began.
+        let _ = fd::keep_over_exec(number);
+    }
+    // Nothing that husk has open lives on in the container (CVE-2024-21626).
+    fd::close_on_exec_from(first).step(|| "close_range".into())?;
+    signal::reset();
+    if process.seccomp.is_some() && !prepared.seccomp_loaded {
+        load_seccomp(context)?;
+    }
+    let errno = husk_sys::exec::execve(&prepared.program, &process.args, &process.env);
+    Err(program::not_started(process, errno))
+}
+
+fn join_keyring(name: &std::ffi::CStr, context: &Context<'_>) -> Result<()> {
+    match keyring::join_session(name) {
+        Ok(id) => {
+            // Fails where the kernel's limits on keys are reached; the program can live without.
+            let _ = keyring::let_owner_search(id);
+            Ok(())
+        }
+        // Kernels without keyrings, and containers around husk whose filter denies keyctl.
+        Err(Errno::NOSYS | Errno::PERM) => Ok(()),
+        Err(errno) => context.channel.report(&Message::Warning(format!(
+            "the container keeps the caller's session keyring: keyctl: {}",
+            Failure::call("", errno)
+        ))),
+    }
+}
+
+fn scheduling(process: &Process) -> Result<()> {
+    let plan = &process.sched;
+    if let Some(attributes) = &plan.scheduler {
+        sched::set(attributes).step(|| "set process.scheduler: sched_setattr".into())?;
+    }
+    if let Some((class, level)) = plan.io_priority {
+        sched::set_io_priority(class, level).step(|| "set process.ioPriority: ioprio_set".into())?;
+    }
+    if let Some(persona) = plan.personality {
+        sched::set_personality(persona).step(|| "set linux.personality".into())?;
+    }
+    if let Some((mode, nodes)) = &plan.memory_policy {
+        sched::set_memory_policy(*mode, nodes).step(|| "set linux.memoryPolicy: set_mempolicy".into())?;
+    }
+    Ok(())
+}
+
+/// Binds this process to CPUs (`process.execCPUAffinity`).
+pub fn set_affinity(cpus: &[usize], field: &str) -> Result<()> {
+    let mut set = CpuSet::new();
+    for cpu in cpus {
+        set.set(*cpu);
+    }
+    rustix::thread::sched_setaffinity(None, &set)
+        .step(|| format!("set process.execCPUAffinity.{field}: sched_setaffinity"))
+}
+
+/// Labels take effect at exec. They are written by a handle on the host's procfs (CVE-2019-16884).
+fn labels(process: &Process, proc: &Proc) -> Result<()> {
+    if let Some(profile) = &process.apparmor {
+        let text = format!("exec {profile}");
+        let what =
+            || format!("set process.apparmorProfile {profile:?}; is AppArmor on and the profile loaded?");
+        proc.write(Path::new("thread-self/attr/apparmor/exec"), text.as_bytes())
+            // Before Linux 5.8 there is one attr directory for all modules.
+            .or_else(|_| proc.write(Path::new("thread-self/attr/exec"), text.as_bytes()))
+            .step(what)?;
+    }
+    if let Some(label) = &process.selinux {
+        if !Path::new("/sys/fs/selinux/enforce").exists() && process.apparmor.is_some() {
+            return Ok(());
+        }
+        proc.write(Path::new("thread-self/attr/exec"), label.as_bytes())
+            .step(|| format!("set process.selinuxLabel {label:?}; is SELinux on?"))?;
+    }
+    Ok(())
+}
+
+fn load_seccomp(context: &Context<'_>) -> Result<()> {
+    let Some(filter) = &context.process.seccomp else { return Ok(()) };
+    let program: Vec<_> = filter
+        .program
+        .iter()
+        .map(|i| seccomp::Instruction { code: i.code, jt: i.jt, jf: i.jf, k: i.k })
+        .collect();
+    let listener = seccomp::load(&program, filter.flags).step(|| "load linux.seccomp".into())?;
+    if let Some(listener) = listener {
+        context.channel.report(&Message::Listener(listener.as_raw_fd()))?;
+        // The parent takes it by number; until then it must stay open.
+        context.channel.wait_for_go()?;
+    }
+    Ok(())
+}
+
+fn enter_cwd(cwd: &Path, first: Errno) -> Result<()> {
+    rustix::process::chdir(cwd).map_err(|errno| {
+        // Why root could not enter says more than why the user could not, unless it was a matter of rights.
+        let errno = if first == Errno::ACCESS { errno } else { first };
+        Failure::call(
+            format!("enter the working directory {:?} (process.cwd)", cwd.display().to_string()),
+            errno,
+        )
+    })
+}
+
+/// A working directory outside the root has no path from it (CVE-2024-21626).
+fn cwd_is_inside() -> Result<()> {
+    let cwd = rustix::process::getcwd(Vec::new()).map_err(|errno| {
+        Failure::call("the working directory (process.cwd) is outside the container's root: getcwd", errno)
+    })?;
+    if cwd.as_bytes().first() != Some(&b'/') {
+        return Err(Failure::text("the working directory (process.cwd) is outside the container's root"));
+    }
+    Ok(())
+}

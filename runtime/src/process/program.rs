@@ -1,0 +1,59 @@
+//! Finding the program in the container, as execvp(3) does.
+
+use super::failure::{Failure, Result};
+use crate::plan::process::Process;
+use husk_sys::Errno;
+use rustix::fs::{Access, AtFlags, CWD, FileType};
+use std::{
+    ffi::{CStr, CString, OsStr},
+    os::unix::ffi::OsStrExt as _,
+    path::Path,
+};
+
+/// The path to execute. Runs in the container, as its user.
+pub fn find(process: &Process) -> Result<CString> {
+    let name = process.args.first().map(CString::as_c_str).unwrap_or_default();
+    if name.to_bytes().contains(&b'/') {
+        return match usable(name) {
+            Ok(()) => Ok(name.to_owned()),
+            Err(errno) => Err(not_started(process, errno)),
+        };
+    }
+    let mut denied = None;
+    for dir in path_variable(process).unwrap_or_default().split(|byte| *byte == b':') {
+        // An empty entry means the working directory.
+        let mut candidate = if dir.is_empty() { b".".to_vec() } else { dir.to_vec() };
+        candidate.push(b'/');
+        candidate.extend_from_slice(name.to_bytes());
+        let Ok(candidate) = CString::new(candidate) else { continue };
+        match usable(&candidate) {
+            Ok(()) => return Ok(candidate),
+            Err(Errno::ACCESS) => denied = Some(Errno::ACCESS),
+            Err(_) => {}
+        }
+    }
+    Err(not_started(process, denied.unwrap_or(Errno::NOENT)))
+}
+
+/// Whether a file is there that may be executed.
+fn usable(path: &CStr) -> husk_sys::Result<()> {
+    let stat = rustix::fs::stat(path)?;
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        return Err(Errno::ACCESS);
+    }
+    // With the effective ids: they are the ones that execve asks for.
+    rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)
+}
+
+/// The value of PATH in the program's environment.
+fn path_variable(process: &Process) -> Option<&[u8]> {
+    process.env.iter().rev().find_map(|entry| entry.as_bytes().strip_prefix(b"PATH="))
+}
+
+/// The program can't be started: one sentence that says what is wrong, and the exit code that shells give.
+pub fn not_started(process: &Process, errno: Errno) -> Failure {
+    let name = process.args.first().map(|name| OsStr::from_bytes(name.as_bytes())).unwrap_or_default();
+    let code = if errno == Errno::NOENT { 127 } else { 126 };
+    let what = format!("start program {:?}", Path::new(name).display().to_string());
+    Failure { code, ..Failure::call(what, errno) }
+}

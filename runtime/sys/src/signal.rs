@@ -1,0 +1,92 @@
+//! Signals: mask, dispositions, signalfd(2).
+
+use crate::{Result, check};
+use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+
+/// A set of signals.
+#[derive(Clone, Copy)]
+pub struct Set(libc::sigset_t);
+
+impl std::fmt::Debug for Set {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Set")
+    }
+}
+
+impl Set {
+    /// No signal.
+    pub fn empty() -> Self {
+        let mut set = std::mem::MaybeUninit::uninit();
+        // SAFETY: sigemptyset initialises the set it is given.
+        Self(unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            set.assume_init()
+        })
+    }
+
+    /// Every signal.
+    pub fn full() -> Self {
+        let mut set = Self::empty();
+        // SAFETY: set is a valid signal set.
+        unsafe { libc::sigfillset(&raw mut set.0) };
+        set
+    }
+
+    /// With this signal.
+    #[must_use]
+    pub fn with(mut self, signal: i32) -> Self {
+        // SAFETY: set is a valid signal set; a number that is no signal is refused and changes nothing.
+        unsafe { libc::sigaddset(&raw mut self.0, signal) };
+        self
+    }
+
+    /// Without this signal.
+    #[must_use]
+    pub fn without(mut self, signal: i32) -> Self {
+        // SAFETY: as in with.
+        unsafe { libc::sigdelset(&raw mut self.0, signal) };
+        self
+    }
+}
+
+/// Blocks exactly these signals, and gives the set that was blocked before.
+pub fn set_mask(set: &Set) -> Result<Set> {
+    let mut old = Set::empty();
+    // SAFETY: both are valid signal sets.
+    check(libc::c_long::from(unsafe {
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const set.0, &raw mut old.0)
+    }))?;
+    Ok(old)
+}
+
+/// A descriptor from which the (blocked) signals of the set are read.
+pub fn descriptor(set: &Set) -> Result<OwnedFd> {
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: the set is valid; -1 asks for a new descriptor.
+    let fd = check(libc::c_long::from(unsafe { libc::signalfd(-1, &raw const set.0, flags) }))?;
+    // SAFETY: the descriptor is new and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// The signal numbers that wait in a descriptor of [`descriptor`]; none when nothing waits.
+pub fn pending(fd: &OwnedFd) -> Vec<i32> {
+    let mut buffer = [0u8; size_of::<libc::signalfd_siginfo>() * 16];
+    let read = rustix::io::read(fd, &mut buffer).unwrap_or(0);
+    buffer[..read]
+        .chunks_exact(size_of::<libc::signalfd_siginfo>())
+        // ssi_signo is the first member.
+        .filter_map(|info| Some(i32::from_ne_bytes(info.get(..4)?.try_into().ok()?)))
+        .collect()
+}
+
+/// Puts every signal's disposition back to the default and unblocks all, as a program expects it after exec.
+pub fn reset() {
+    for signal in 1..=64 {
+        if signal == libc::SIGKILL || signal == libc::SIGSTOP {
+            continue;
+        }
+        // SAFETY: SIG_DFL runs no code of ours; numbers that can't be set (32, 33 of the C library) are refused.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    let _ = set_mask(&Set::empty());
+}
