@@ -6,11 +6,13 @@
 mod cli;
 mod clock;
 mod commands;
+mod foreground;
 mod init;
 mod launch;
 mod log;
 mod plan;
 mod process;
+mod record;
 mod socket;
 mod state;
 

@@ -1,6 +1,9 @@
 //! `husk create`: makes a container whose program waits for `start`.
 
-use crate::cli::Global;
+use crate::{
+    cli::Global,
+    launch::{self, Options},
+};
 use std::{path::PathBuf, process::ExitCode};
 
 /// Arguments of `husk create`.
@@ -33,6 +36,20 @@ pub struct Args {
 }
 
 /// Creates the container.
-pub fn run(_global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("create {}: not implemented", args.id);
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    launch::protect()?;
+    let options = Options {
+        id: &args.id,
+        bundle: args.bundle.as_deref(),
+        console_socket: args.console_socket.as_deref(),
+        pidfd_socket: args.pidfd_socket.as_deref(),
+        pid_file: args.pid_file.as_deref(),
+        no_pivot: args.no_pivot,
+        no_new_keyring: args.no_new_keyring,
+        preserve_fds: args.preserve_fds,
+        detach: true,
+        fifo: true,
+    };
+    launch::launch(global, &options)?.rollback.keep();
+    Ok(ExitCode::SUCCESS)
 }

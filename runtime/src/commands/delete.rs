@@ -3,7 +3,9 @@
 use super::kill;
 use super::target::Target;
 use crate::cli::Global;
+use crate::launch;
 use crate::log;
+use crate::plan::{self, hooks::Hook};
 use crate::state::{Dir, Status, id};
 use anyhow::{Context as _, bail};
 use husk_cgroup::{Cgroup, Hierarchy, path};
@@ -70,7 +72,29 @@ pub fn delete(target: &Target, force: bool) -> anyhow::Result<()> {
         remove_group(&Cgroup::open(path))?;
     }
     keep_record(target);
-    target.dir.remove()
+    // Read before the directory goes, run after it has gone.
+    let hooks = poststop_hooks(target);
+    target.dir.remove()?;
+    launch::poststop(&hooks, &target.state);
+    Ok(())
+}
+
+/// The poststop hooks of the configuration as it was at create.
+fn poststop_hooks(target: &Target) -> Vec<Hook> {
+    let Ok(text) = std::fs::read(target.dir.path().join("config.json")) else { return Vec::new() };
+    // Parsing is not free, and hardly any container has hooks.
+    if !text.windows(8).any(|window| window == b"poststop") {
+        return Vec::new();
+    }
+    let hooks = plan::config::parse(&text)
+        .and_then(|spec| plan::hooks::plan(spec.hooks().as_ref()).map_err(Into::into));
+    match hooks {
+        Ok(hooks) => hooks.poststop,
+        Err(error) => {
+            log::warn(&format!("delete {}: poststop hooks: {error:#}", target.state.id));
+            Vec::new()
+        }
+    }
 }
 
 /// For `husk explain` after this. A root that can't take it any more must not keep the container from going.

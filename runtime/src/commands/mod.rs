@@ -20,7 +20,7 @@ pub mod run;
 pub mod spec;
 pub mod start;
 pub mod state;
-mod target;
+pub mod target;
 pub mod update;
 
 /// An error with an exit code of its own, such as 127 for a program that is not there.

@@ -1,6 +1,15 @@
 //! `husk run`: creates and starts a container, and waits for its end.
 
-use crate::cli::Global;
+use super::target::Target;
+use crate::{
+    cli::Global,
+    foreground::{self, Signals},
+    launch::{self, Launched, Options},
+    record,
+};
+use anyhow::Context as _;
+use husk_exit::WaitStatus;
+use rustix::process::Pid;
 use std::{path::PathBuf, process::ExitCode};
 
 /// Arguments of `husk run`.
@@ -42,6 +51,45 @@ pub struct Args {
 }
 
 /// Runs the container.
-pub fn run(_global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("run {}: not implemented", args.id);
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    launch::protect()?;
+    if !args.detach && !args.no_subreaper {
+        // Orphans of a container without a PID namespace of its own come to husk, not to the host's init.
+        let own = i32::try_from(std::process::id()).ok().and_then(Pid::from_raw);
+        rustix::process::set_child_subreaper(own).context("become subreaper")?;
+    }
+    let options = Options {
+        id: &args.id,
+        bundle: args.bundle.as_deref(),
+        console_socket: args.console_socket.as_deref(),
+        pidfd_socket: args.pidfd_socket.as_deref(),
+        pid_file: args.pid_file.as_deref(),
+        no_pivot: args.no_pivot,
+        no_new_keyring: args.no_new_keyring,
+        preserve_fds: args.preserve_fds,
+        detach: args.detach,
+        fifo: false,
+    };
+    let mut launched = launch::launch(global, &options)?;
+    let signals = if args.detach { None } else { Some(Signals::hold()?) };
+    let started_ns = record::now_ns();
+    launched.start()?;
+    let Launched { dir, state, child, master, lock, rollback, .. } = launched;
+    rollback.keep();
+    // From here on others may kill, pause and delete it.
+    drop(lock);
+    let Some(signals) = signals else { return Ok(ExitCode::SUCCESS) };
+
+    let raw = foreground::wait(&child, &signals, master)?;
+    let target = Target { dir, state };
+    finish(&target, args.keep, started_ns, raw)?;
+    Ok(ExitCode::from(WaitStatus::new(raw).shell_code()))
+}
+
+/// Writes down the end, and removes the container unless it is to be kept.
+fn finish(target: &Target, keep: bool, started_ns: u64, raw: i32) -> anyhow::Result<()> {
+    // Another command may have deleted it meanwhile; then there is nothing to do.
+    let Ok(_lock) = target.dir.lock() else { return Ok(()) };
+    record::ended(&target.dir, &target.state, started_ns, raw);
+    if keep { Ok(()) } else { super::delete::delete(target, true) }
 }

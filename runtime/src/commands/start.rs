@@ -1,7 +1,14 @@
 //! `husk start`: starts the program of a created container.
 
-use crate::cli::Global;
-use std::process::ExitCode;
+use super::{ExitWith, target::Target};
+use crate::{cli::Global, init, plan, process::failure::Failure, record, state::Status};
+use anyhow::{Context as _, bail};
+use rustix::{
+    event::{PollFd, PollFlags},
+    fs::{Mode, OFlags},
+    io::Errno,
+};
+use std::{os::fd::AsFd as _, process::ExitCode};
 
 /// Arguments of `husk start`.
 #[derive(clap::Args, Debug)]
@@ -12,6 +19,79 @@ pub struct Args {
 }
 
 /// Starts the container.
-pub fn run(_global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("start {}: not implemented", args.id);
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let (target, lock) = Target::lock(global, &args.id)?;
+    match target.status() {
+        Status::Created => {}
+        // The words are those that tools know runc by.
+        Status::Stopped => bail!("cannot start a container that has stopped"),
+        Status::Running | Status::Paused => bail!("cannot start an already running container"),
+        status => bail!("cannot start a container in the {status} state"),
+    }
+    let started = release(&target);
+    // The barrier is passed, or init is gone: in either case there is nothing left to wait at it.
+    let _ = std::fs::remove_file(target.dir.fifo());
+    let _ = std::fs::remove_file(target.dir.result_fifo());
+    started?;
+    poststart(&target)?;
+    drop(lock);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lets init pass its barrier, and waits until the program has replaced it.
+fn release(target: &Target) -> anyhow::Result<()> {
+    let open = |path: std::path::PathBuf, flags: OFlags| {
+        rustix::fs::open(&path, flags | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
+            .with_context(|| format!("open {}", path.display()))
+    };
+    let result = open(target.dir.result_fifo(), OFlags::RDONLY)?;
+    // ENXIO: nobody waits at the other end.
+    let go = open(target.dir.fifo(), OFlags::WRONLY).context("the container's init has ended")?;
+    rustix::io::write(&go, b"0").context("pass the start on to the container's init")?;
+    drop(go);
+    let mut text = Vec::new();
+    loop {
+        let mut fds = [PollFd::from_borrowed_fd(result.as_fd(), PollFlags::IN)];
+        match rustix::event::poll(&mut fds, None) {
+            Err(Errno::INTR) => continue,
+            result => result.context("wait for the program")?,
+        };
+        let mut buffer = [0; 4096];
+        match rustix::io::read(&result, &mut buffer) {
+            // Closed by exec: the program runs.
+            Ok(0) => break,
+            Ok(length) => text.extend_from_slice(buffer.get(..length).unwrap_or_default()),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(errno) => return Err(errno).context("wait for the program"),
+        }
+    }
+    if text.is_empty() {
+        return Ok(());
+    }
+    let failure: Failure = serde_json::from_slice(&text).context("read why the program was not started")?;
+    record::not_started(&target.dir, &target.state, &failure);
+    Err(ExitWith::from(failure).into())
+}
+
+/// Runs the poststart hooks. One that fails ends the container (runtime.md, "Lifecycle").
+fn poststart(target: &Target) -> anyhow::Result<()> {
+    let config = target.dir.path().join("config.json");
+    // Parsing is not free, and hardly any container has hooks.
+    let text = std::fs::read(&config).with_context(|| format!("read {}", config.display()))?;
+    if !contains(&text, b"poststart") {
+        return Ok(());
+    }
+    let spec = plan::config::parse(&text)?;
+    let hooks = plan::hooks::plan(spec.hooks().as_ref())?;
+    for hook in &hooks.poststart {
+        if let Err(error) = init::hooks::run(hook, &target.state, Status::Running) {
+            let _ = super::kill::send(target, 9, true);
+            bail!("{error}; the container was killed");
+        }
+    }
+    Ok(())
+}
+
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|window| window == word)
 }

@@ -11,15 +11,18 @@ pub use rollback::poststop;
 
 use crate::{
     cli::Global,
+    commands::ExitWith,
     init::{Barrier, Init, hooks},
     log,
     plan::{self, Plan, config, namespaces::Kind},
     process::{
         channel::{Channel, Message},
+        failure::Failure,
         maps,
         procfs::Proc,
         spawn::{self, Join, Side},
     },
+    record,
     state::{Dir, Lock, State, Status, VERSION, pid::Identity},
 };
 use anyhow::{Context as _, bail};
@@ -82,6 +85,34 @@ pub struct Launched {
     pub lock: Lock,
     /// Undoes it all when dropped; [`Rollback::keep`] is what the caller calls when all is well.
     pub rollback: Rollback,
+}
+
+impl Launched {
+    /// Lets init execute the program, waits until it has, and runs the poststart hooks. For a container without FIFO.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        self.channel.send(&Message::Go).context("tell the container's init to start")?;
+        loop {
+            match self.channel.receive().context("wait for the program")? {
+                // Closed by exec: the program runs.
+                None => break,
+                Some((Message::Warning(text), _)) => log::warn(&text),
+                Some((Message::Failed(failure), _)) => return Err(self.not_started(failure)),
+                Some((other, _)) => bail!("the container's init said {other:?} out of turn"),
+            }
+        }
+        self.state.creator = None;
+        self.dir.save(&self.state)?;
+        for hook in &self.plan.hooks.poststart {
+            // The container ends with the error, by the rollback (runtime.md, "Lifecycle").
+            hooks::run(hook, &self.state, Status::Running).map_err(anyhow::Error::msg)?;
+        }
+        Ok(())
+    }
+
+    fn not_started(&self, failure: Failure) -> anyhow::Error {
+        record::not_started(&self.dir, &self.state, &failure);
+        ExitWith::from(failure).into()
+    }
 }
 
 /// Makes the container.
@@ -147,8 +178,16 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
     dir.save(&state)?;
     oom_score(&proc, child.pid, process.oom_score_adj)?;
 
-    let mut parent =
-        Parent { options, plan: &plan, proc: &proc, child: &child, state: &state, mapped, master: None };
+    let mut parent = Parent {
+        options,
+        dir: &dir,
+        plan: &plan,
+        proc: &proc,
+        child: &child,
+        state: &state,
+        mapped,
+        master: None,
+    };
     parent.converse(&channel)?;
     let master = parent.master.take();
     if let Some(path) = options.pidfd_socket {
@@ -265,6 +304,7 @@ fn send_pidfd(path: &Path, child: &Child) -> anyhow::Result<()> {
 /// The parent's side of the conversation with a starting init.
 struct Parent<'a> {
     options: &'a Options<'a>,
+    dir: &'a Dir,
     plan: &'a Plan,
     proc: &'a Proc,
     child: &'a Child,
@@ -305,7 +345,12 @@ impl Parent<'_> {
                     channel.send(&Message::Go)?;
                 }
                 Message::Warning(text) => log::warn(&text),
-                Message::Failed(failure) => return Err(crate::commands::ExitWith::from(failure).into()),
+                Message::Failed(failure) => {
+                    if failure.start.is_some() {
+                        record::not_started(self.dir, self.state, &failure);
+                    }
+                    return Err(ExitWith::from(failure).into());
+                }
                 Message::Ready => return Ok(()),
                 other => bail!("the container's init said {other:?} out of turn"),
             }

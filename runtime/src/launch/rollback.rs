@@ -7,6 +7,7 @@ use crate::{
     state::{Dir, State, Status},
 };
 use husk_cgroup::Cgroup;
+use husk_exit::Kept;
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 use std::os::fd::{AsFd as _, OwnedFd};
 
@@ -50,6 +51,13 @@ impl Drop for Rollback {
             if let Err(error) = cgroup.kill_all().and_then(|()| cgroup.delete()) {
                 log::warn(&format!("remove the cgroup of a container that could not be made: {error}"));
             }
+        }
+        // Where the program could not be started, `explain` still tells why.
+        let record = self.dir.path().join("exit.json");
+        if let (Some(root), Some(state)) = (self.dir.path().parent(), &self.state)
+            && record.exists()
+        {
+            let _ = Kept::new(root).keep(&state.id, &record);
         }
         if let Err(error) = self.dir.remove() {
             log::warn(&format!("{error:#}"));

@@ -64,7 +64,7 @@ pub fn prepare(context: &Context<'_>) -> Result<Prepared> {
     creds::become_user(process)?;
     creds::set_capabilities(process, context.channel)?;
     if let Err(errno) = entered {
-        enter_cwd(&process.cwd, errno)?;
+        enter_cwd(process, errno)?;
     }
     cwd_is_inside()?;
     if process.no_new_privs {
@@ -178,14 +178,10 @@ fn load_seccomp(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-fn enter_cwd(cwd: &Path, first: Errno) -> Result<()> {
-    rustix::process::chdir(cwd).map_err(|errno| {
+fn enter_cwd(process: &Process, first: Errno) -> Result<()> {
+    rustix::process::chdir(&process.cwd).map_err(|errno| {
         // Why root could not enter says more than why the user could not, unless it was a matter of rights.
-        let errno = if first == Errno::ACCESS { errno } else { first };
-        Failure::call(
-            format!("enter the working directory {:?} (process.cwd)", cwd.display().to_string()),
-            errno,
-        )
+        program::no_cwd(process, if first == Errno::ACCESS { errno } else { first })
     })
 }
 

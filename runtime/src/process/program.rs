@@ -2,12 +2,12 @@
 
 use super::failure::{Failure, Result};
 use crate::plan::process::Process;
+use husk_exit::{Attempt, StartFailure};
 use husk_sys::Errno;
 use rustix::fs::{Access, AtFlags, CWD, FileType};
 use std::{
     ffi::{CStr, CString, OsStr},
     os::unix::ffi::OsStrExt as _,
-    path::Path,
 };
 
 /// The path to execute. Runs in the container, as its user.
@@ -50,10 +50,32 @@ fn path_variable(process: &Process) -> Option<&[u8]> {
     process.env.iter().rev().find_map(|entry| entry.as_bytes().strip_prefix(b"PATH="))
 }
 
-/// The program can't be started: one sentence that says what is wrong, and the exit code that shells give.
+/// The program can't be started: one sentence that says what is wrong, and the exit code that shells give. Runs in the
+/// container.
 pub fn not_started(process: &Process, errno: Errno) -> Failure {
-    let name = process.args.first().map(|name| OsStr::from_bytes(name.as_bytes())).unwrap_or_default();
-    let code = if errno == Errno::NOENT { 127 } else { 126 };
-    let what = format!("start program {:?}", Path::new(name).display().to_string());
-    Failure { code, ..Failure::call(what, errno) }
+    let program = process.args.first().map(|name| OsStr::from_bytes(name.as_bytes())).unwrap_or_default();
+    let attempt = Attempt {
+        program,
+        path: path_variable(process).map(OsStr::from_bytes),
+        cwd: &process.cwd,
+        uid: process.uid,
+        gid: process.gid,
+        groups: &process.groups,
+    };
+    told(husk_exit::diagnose_here(&attempt, errno.raw_os_error()), errno)
+}
+
+/// The working directory can't be entered.
+pub fn no_cwd(process: &Process, errno: Errno) -> Failure {
+    told(husk_exit::diagnose_cwd(&process.cwd, errno.raw_os_error()), errno)
+}
+
+fn told(start: StartFailure, errno: Errno) -> Failure {
+    let code = match start.exit_code() {
+        code @ (126 | 127) => code,
+        _ => 126,
+    };
+    // The errno's text follows: tools look for it.
+    let what = start.to_string();
+    Failure { code, start: Some(start), ..Failure::call(what, errno) }
 }

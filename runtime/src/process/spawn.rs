@@ -2,7 +2,7 @@
 
 use super::{
     channel::{Channel, Message},
-    failure::{Failure, Result, Step as _},
+    failure::{Result, Step as _},
     maps,
     procfs::Proc,
 };
