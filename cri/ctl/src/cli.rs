@@ -50,11 +50,6 @@ pub enum Command {
     },
     /// Pull an image
     Pull(PullArgs),
-    /// Import an image from an OCI archive or a `docker save` file
-    Load {
-        /// The archive
-        file: PathBuf,
-    },
     /// Show a container's log
     Logs(LogsArgs),
     /// Run a command in a container; ends with the command's exit code
@@ -103,7 +98,7 @@ pub enum Command {
     },
     /// Say why a container ended, and on what evidence
     Explain {
-        /// Show the exit record as JSON
+        /// Show the explanation, with the exit record, as JSON
         #[arg(long)]
         json: bool,
         /// Id, unique start of an id, name, or POD/NAME

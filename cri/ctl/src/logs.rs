@@ -196,6 +196,10 @@ impl Shown {
 
     /// Writes what was left unfinished when the container ended.
     pub fn finish(&mut self, out: &mut impl Write, err: &mut impl Write) -> io::Result<()> {
+        for pending in self.pending.iter_mut().filter(|p| !p.is_empty() && !self.prefix.is_empty()) {
+            // Other containers' lines come after it.
+            pending.push(b'\n');
+        }
         out.write_all(&self.pending[0])?;
         err.write_all(&self.pending[1])?;
         self.pending = Default::default();
@@ -280,6 +284,6 @@ mod tests {
             shown.show(r, &mut out, &mut err).unwrap();
         }
         shown.finish(&mut out, &mut err).unwrap();
-        assert_eq!((out.as_slice(), err.as_slice()), (&b"web | ab\nweb | c"[..], &b"web | e\n"[..]));
+        assert_eq!((out.as_slice(), err.as_slice()), (&b"web | ab\nweb | c\n"[..], &b"web | e\n"[..]));
     }
 }

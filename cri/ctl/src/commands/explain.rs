@@ -1,7 +1,7 @@
 //! `huskctl explain`.
 
 use husk_cri_api as cri;
-use husk_exit::ExitRecord;
+use husk_exit::{ExitRecord, Explanation};
 
 use crate::client::{Client, present, rpc};
 use crate::resolve::Inventory;
@@ -21,16 +21,12 @@ pub async fn explain(client: &Client, word: &str, json: bool) -> anyhow::Result<
     let record =
         answer.info.get(EXIT_RECORD).map(|text| serde_json::from_str::<ExitRecord>(text)).transpose()?;
     match (record, json) {
-        (Some(record), true) => println!("{}", serde_json::to_string_pretty(&record)?),
-        (Some(record), false) => print!("{}", text(&record)),
+        (Some(record), true) => println!("{}", serde_json::to_string_pretty(&Explanation::of(&record))?),
+        (Some(record), false) => print!("{}", Explanation::of(&record).to_text()),
         (None, true) => println!("{}", serde_json::to_string_pretty(&status)?),
         (None, false) => println!("{}", without_record(&all.full_name(container), &status)),
     }
     Ok(())
-}
-
-fn text(record: &ExitRecord) -> String {
-    format!("{}\n", record.message())
 }
 
 /// What CRI alone tells.

@@ -7,7 +7,6 @@ mod explain;
 mod info;
 mod inspect;
 mod lists;
-mod load;
 mod logs;
 mod pull;
 mod remove;
@@ -31,7 +30,6 @@ pub async fn run(args: Args) -> anyhow::Result<u8> {
         Command::Pods { show } => lists::pods(&client, show).await?,
         Command::Images { show } => lists::images(&client, show).await?,
         Command::Pull(pull) => pull::pull(&client, &pull).await?,
-        Command::Load { file } => load::load(&client, &file).await?,
         Command::Logs(logs) => logs::logs(&client, &logs).await?,
         Command::Exec { timeout, container, command } => {
             return exec::exec(&client, &container, command, timeout).await;

@@ -57,10 +57,7 @@ impl Session {
             }
             let ended = this.container(&sandbox, planned, detach).run().await?;
             if ended.code != 0 || this.stopping() {
-                eprintln!(
-                    "huskctl: init container {} ended with code {}: the pod is given up",
-                    planned.name, ended.code
-                );
+                eprintln!("huskctl: init container {}: {} The pod is given up.", planned.name, ended.told);
                 return Ok(Outcome::Ended { code: ended.code.max(1) });
             }
         }
