@@ -3,8 +3,9 @@
 pub(crate) mod disk;
 mod join;
 mod lease;
+mod load;
 mod open;
-mod pull;
+pub(crate) mod pull;
 mod record;
 pub(crate) mod remove;
 mod snapshots;
@@ -84,7 +85,7 @@ impl Store {
     /// # Errors
     /// The archive can't be read, or one of its images is refused; images before it stay loaded.
     pub async fn load_archive(&self, path: &Path) -> Result<Vec<ImageRef>> {
-        Err(Error::BadArchive { path: path.into(), reason: "loading is not there yet".into() })
+        load::load(&self.0, path).await
     }
 
     /// All images, by id.
