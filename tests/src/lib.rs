@@ -6,7 +6,9 @@
 pub mod bundle;
 pub mod cgroup;
 pub mod command;
+pub mod image;
 pub mod netns;
+pub mod registry;
 pub mod runtime;
 
 pub use bundle::Bundle;

@@ -43,6 +43,13 @@ impl Usage {
     pub(crate) fn of(path: &Path) -> Result<Usage> {
         walk(path).map_err(|errno| Error::io("walk", path, errno))
     }
+
+    /// A directory alone, without what is in it.
+    pub(crate) fn of_dir_alone(path: &Path) -> Result<Usage> {
+        let mut count = Count::default();
+        count.add(&fs::stat(path).map_err(|errno| Error::io("stat", path, errno))?);
+        Ok(count.usage)
+    }
 }
 
 fn walk(path: &Path) -> Result<Usage, Errno> {

@@ -114,7 +114,7 @@ impl Store {
     pub async fn fs_info(&self) -> Result<FsInfo> {
         let inner = Arc::clone(&self.0);
         blocking(move || {
-            let mut images = Usage::default();
+            let mut images = Usage::of_dir_alone(&inner.disk.layers())?;
             for layer in inner.state().layers.values() {
                 images += layer.usage;
             }
