@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn malformed_records_are_refused() {
         for bad in
-            [&b"5 a=\n"[..], b"x", b"99 path=a\n", b"0 a=b\n", b"9 path=ab", b"7 pathab\n", b"12 size=-12\n"]
+            [&b"4 a=\n"[..], b"x", b"99 path=a\n", b"0 a=b\n", b"9 path=ab", b"7 pathab\n", b"12 size=-12\n"]
         {
             assert!(Pax::parse(bad).is_err(), "{bad:?}");
         }
