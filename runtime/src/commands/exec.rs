@@ -1,7 +1,26 @@
 //! `husk exec`: runs a further process in a container.
 
-use crate::cli::Global;
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+mod process;
+mod session;
+mod user;
+
+use super::target::Target;
+use crate::{
+    cli::Global,
+    foreground::{self, Signals},
+    launch,
+    plan::{self, config},
+    state::Status,
+};
+use anyhow::{Context as _, bail};
+use husk_exit::WaitStatus;
+use session::{Ready, Session};
+use std::{
+    ffi::OsString,
+    os::fd::AsFd as _,
+    path::{Component, Path, PathBuf},
+    process::ExitCode,
+};
 
 /// Arguments of `husk exec`.
 #[derive(clap::Args, Debug)]
@@ -66,6 +85,137 @@ pub struct Args {
 }
 
 /// Runs the process.
-pub fn run(_global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("exec {}: not implemented", args.id);
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    launch::protect()?;
+    let target = Target::open(global, &args.id)?;
+    check_status(&target, args)?;
+    let (spec, _) = config::read(&target.dir.path().join("config.json"))?;
+    let oci = process::resolve(args, &spec)?;
+    let linux = spec.linux().clone().unwrap_or_default();
+    let process = plan::process::plan(&oci, &linux)?;
+    check_terminal(process.terminal, args)?;
+    for number in 3..3 + i64::from(args.preserve_fds) {
+        if !i32::try_from(number).is_ok_and(husk_sys::fd::is_open) {
+            bail!("--preserve-fds {}: descriptor {number} is not open", args.preserve_fds);
+        }
+    }
+    let session = Session {
+        target: &target,
+        process: &process,
+        keep_fds: args.preserve_fds,
+        console_socket: args.console_socket.as_deref(),
+        cgroups: cgroups(&target, args)?,
+    };
+    let ready = session.join()?;
+    let started = finish_start(&ready, args);
+    let signals = match started {
+        Ok(signals) => signals,
+        Err(error) => {
+            // It waits at its barrier, and would for ever.
+            let _ = husk_sys::send::to_pidfd(ready.child.pidfd.as_fd(), 9);
+            return Err(error);
+        }
+    };
+    let Some(signals) = signals else { return Ok(ExitCode::SUCCESS) };
+    let raw = foreground::wait(&ready.child, &signals, ready.master)?;
+    Ok(ExitCode::from(WaitStatus::new(raw).shell_code()))
+}
+
+/// Tells who wants to know of the process, and lets it go. Gives the signals to pass on where husk stays.
+fn finish_start(ready: &Ready, args: &Args) -> anyhow::Result<Option<Signals>> {
+    if let Some(path) = &args.pidfd_socket {
+        crate::socket::send_fd(path, ready.child.pidfd.as_fd(), b"pidfd")
+            .with_context(|| format!("send the pidfd to --pidfd-socket {}", path.display()))?;
+    }
+    if let Some(path) = &args.pid_file {
+        crate::state::write_atomic(path, ready.child.pid.to_string().as_bytes(), 0o644)?;
+    }
+    let signals = if args.detach { None } else { Some(Signals::hold()?) };
+    ready.start()?;
+    Ok(signals)
+}
+
+fn check_status(target: &Target, args: &Args) -> anyhow::Result<()> {
+    match target.status() {
+        Status::Running | Status::Created => Ok(()),
+        Status::Paused if args.ignore_paused => Ok(()),
+        // The words are those that tools know runc by.
+        Status::Paused => bail!("cannot exec in a paused container (use --ignore-paused to override)"),
+        Status::Stopped => bail!("cannot exec in a stopped container"),
+        status @ Status::Creating => bail!("cannot exec in a container that is {status}"),
+    }
+}
+
+fn check_terminal(terminal: bool, args: &Args) -> anyhow::Result<()> {
+    match (terminal, args.detach, &args.console_socket) {
+        (true, true, None) => {
+            bail!("a terminal with --detach needs --console-socket: it must say who gets the terminal")
+        }
+        (false, _, Some(_)) => bail!("--console-socket is of no use without a terminal (--tty)"),
+        (true, false, Some(_)) => bail!("--console-socket is for --detach"),
+        _ => Ok(()),
+    }
+}
+
+/// The groups to try, in order; none where the container has none.
+fn cgroups(target: &Target, args: &Args) -> anyhow::Result<Vec<PathBuf>> {
+    let Some(own) = &target.state.cgroup else {
+        match args.cgroup.first() {
+            Some(wanted) => bail!("--cgroup {wanted:?}: the container has no cgroup of its own"),
+            None => return Ok(Vec::new()),
+        }
+    };
+    match args.cgroup.as_slice() {
+        [] => {
+            let mut list = vec![own.clone()];
+            list.extend(group_of_init(target).filter(|path| path != own));
+            Ok(list)
+        }
+        [wanted] => Ok(vec![sub_group(own, wanted)?]),
+        _ => bail!("--cgroup: can be given once, as cgroup v2 has one tree"),
+    }
+}
+
+/// `[CONTROLLER:]PATH`; controllers are of cgroup v1, where each could have a path of its own.
+fn sub_group(own: &Path, wanted: &str) -> anyhow::Result<PathBuf> {
+    if wanted.contains(':') {
+        bail!("--cgroup {wanted:?}: controllers can't be named, cgroup v2 has one tree");
+    }
+    let relative = Path::new(wanted.trim_start_matches('/'));
+    if relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+        bail!("--cgroup {wanted:?}: must stay below the container's cgroup");
+    }
+    let path = own.join(relative);
+    if !path.join("cgroup.procs").exists() {
+        bail!("--cgroup {wanted:?}: there is no such group below {}", own.display());
+    }
+    Ok(path)
+}
+
+/// Where init is now: below the container's group, if it has moved itself.
+fn group_of_init(target: &Target) -> Option<PathBuf> {
+    let own = target.state.cgroup.as_ref()?;
+    let text = std::fs::read_to_string(format!("/proc/{}/cgroup", target.state.init?.pid)).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    let path = husk_cgroup::Hierarchy::detect().ok()?.root().join(line);
+    path.starts_with(own).then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sub_group;
+
+    #[test]
+    fn groups_stay_below_the_containers() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        std::fs::write(dir.path().join("sub/cgroup.procs"), "").unwrap();
+        for good in ["sub", "/sub", "sub/", "./sub"] {
+            assert!(sub_group(dir.path(), good).unwrap().ends_with("sub"), "{good}");
+        }
+        for bad in ["..", "sub/../..", "none", "cpu:/sub"] {
+            let error = sub_group(dir.path(), bad).unwrap_err().to_string();
+            assert!(error.starts_with("--cgroup"), "{error}");
+        }
+    }
 }

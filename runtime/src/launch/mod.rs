@@ -2,7 +2,7 @@
 
 mod binary;
 mod cgroup;
-mod listener;
+pub mod listener;
 mod rollback;
 mod trees;
 

@@ -4,6 +4,7 @@
 use super::failure::{Failure, Result, Step as _};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use std::{
+    ffi::CString,
     os::fd::{AsRawFd as _, OwnedFd, RawFd},
     path::Path,
 };
@@ -41,6 +42,12 @@ impl Proc {
     pub fn file(&self, path: &Path, flags: OFlags) -> husk_sys::Result<OwnedFd> {
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
         rustix::fs::openat2(&self.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
+    }
+
+    /// Reads a link of procfs itself without following it: `user:[4026531837]`.
+    pub fn link(&self, path: &Path) -> husk_sys::Result<CString> {
+        let fd = self.file(path, OFlags::PATH | OFlags::NOFOLLOW)?;
+        rustix::fs::readlinkat(&fd, c"", Vec::new())
     }
 
     /// Writes a file in one write, as the files of procfs want it.

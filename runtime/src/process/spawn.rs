@@ -10,6 +10,7 @@ use crate::plan::namespaces::{Kind, Plan};
 use husk_sys::{
     clone::{self, Child, Fork},
     exec::exit_now,
+    fd,
 };
 use rustix::{
     fs::{CWD, Mode, OFlags},
@@ -17,7 +18,7 @@ use rustix::{
     thread::ThreadNameSpaceType,
 };
 use std::{
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd},
     path::Path,
 };
 
@@ -26,8 +27,18 @@ use std::{
 pub enum Join<'a> {
     /// Those that the plan names by path.
     Paths,
-    /// Those of a running process, by its pidfd.
-    Process(BorrowedFd<'a>, Vec<Kind>),
+    /// Those of a running process.
+    Process {
+        /// Its pidfd.
+        pidfd: BorrowedFd<'a>,
+        /// Which ones.
+        kinds: Vec<Kind>,
+        /// The child closes its descriptors from this number on before the container can see it, because others there may
+        /// look into it by /proc (CVE-2016-9962).
+        close_from: RawFd,
+        /// But not these.
+        keep: Vec<RawFd>,
+    },
 }
 
 /// What [`spawn`] forks into.
@@ -59,7 +70,7 @@ pub fn spawn(target: &Target<'_>) -> anyhow::Result<Side> {
     let (ours, theirs) = Channel::pair().context("socketpair")?;
     let stage = match &target.join {
         Join::Paths => target.namespaces.needs_stage(),
-        Join::Process(..) => true,
+        Join::Process { .. } => true,
     };
     let flags = if stage { clone::Namespaces::empty() } else { target.namespaces.clone_flags() };
     let fork = clone::clone3(flags, 0, target.cgroup).with_context(|| clone_error(target))?;
@@ -120,7 +131,12 @@ fn run_stage(target: &Target<'_>, channel: &Channel) -> Result<()> {
     let plan = target.namespaces;
     match &target.join {
         Join::Paths => join_paths(plan)?,
-        Join::Process(pidfd, kinds) => join_process(*pidfd, kinds)?,
+        Join::Process { pidfd, kinds, close_from, keep } => {
+            join_process(*pidfd, kinds)?;
+            let mut keep = keep.clone();
+            keep.push(channel.fd().as_raw_fd());
+            fd::close_in_child_but(*close_from, &keep).step(|| "close_range".into())?;
+        }
     }
     let mut flags = plan.clone_flags();
     if plan.is_new(Kind::Time) {

@@ -18,6 +18,26 @@ pub fn close_on_exec_from(first: RawFd) -> Result<()> {
     Ok(())
 }
 
+/// Closes all descriptors from `first` on but those of `keep` (Linux 5.9), for a forked child that is about to become
+/// visible to others.
+///
+/// As for [`close_in_child`]: the child must not go on to use or drop the owners of what is closed.
+pub fn close_in_child_but(first: RawFd, keep: &[RawFd]) -> Result<()> {
+    let mut keep: Vec<libc::c_uint> =
+        keep.iter().filter(|number| **number >= first).map(|number| *number as _).collect();
+    keep.sort_unstable();
+    let mut from = first.max(0) as libc::c_uint;
+    for number in keep.into_iter().chain([libc::c_uint::MAX]) {
+        if from < number {
+            // SAFETY: the caller is a forked child; the owners of these numbers are objects of the parent's copy of the
+            // memory, whose destructors never run in the child (documented precondition).
+            check(unsafe { libc::syscall(libc::SYS_close_range, from, number - 1, 0) })?;
+        }
+        from = number.saturating_add(1);
+    }
+    Ok(())
+}
+
 /// A copy of a descriptor that this process was started with, such as 3 for `LISTEN_FDS`. `EBADF` where it is not open.
 pub fn duplicate(number: RawFd) -> Result<OwnedFd> {
     if number < 0 {
