@@ -1,0 +1,189 @@
+//! What can be known about an end besides its wait status.
+
+use husk_cgroup::{Cgroup, Hierarchy, MemoryEvents};
+use husk_exit::{ExitRecord, LogLine, OomEvidence, OomScope, OomVictim, PidsMax, Rusage, Stream, Throttling};
+use std::path::{Path, PathBuf};
+
+/// Lines of output that a record quotes, and their bytes.
+const TAIL_LINES: usize = 10;
+const TAIL_BYTES: usize = 2048;
+
+/// Counters of a cgroup.
+#[derive(Debug, Clone, Default)]
+pub struct Counters {
+    /// memory.events.
+    pub memory: Option<MemoryEvents>,
+    /// memory.events.local.
+    local: Option<MemoryEvents>,
+    pids_max: Option<u64>,
+}
+
+impl Counters {
+    /// Reads them; what can't be read is None.
+    pub fn read(dir: &Path) -> Self {
+        let group = Cgroup::open(dir);
+        Self {
+            memory: group.memory_events().ok().flatten(),
+            local: group.memory_events_local().ok().flatten(),
+            pids_max: group.pids_max_hits().ok().flatten(),
+        }
+    }
+}
+
+/// The cgroup2 directory of a container's init, if it is the container's own. A runtime that works with cgroup v1
+/// leaves the process in the shim's: what is counted there, or killed there, is not the container's. The path that
+/// husk-cri asks for ends in the container's id.
+pub fn own_cgroup(pid: i32, id: &str) -> Option<PathBuf> {
+    let of = |file: &str| {
+        let text = std::fs::read_to_string(file).ok()?;
+        let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
+        Some(path.to_owned())
+    };
+    let (theirs, ours) = (of(&format!("/proc/{pid}/cgroup"))?, of("/proc/self/cgroup")?);
+    let name = Path::new(&theirs).file_name()?.to_str()?;
+    if !name.contains(id) || Path::new(&ours).starts_with(&theirs) || theirs.contains("/../") {
+        return None;
+    }
+    let root = Hierarchy::detect().ok()?;
+    let dir = root.root().join(theirs.trim_start_matches('/'));
+    dir.is_dir().then_some(dir)
+}
+
+/// Adds what the cgroup says. It is read after init's end and before the runtime removes it.
+pub fn gather(record: &mut ExitRecord, dir: Option<&Path>, before: Option<&Counters>) {
+    let Some(dir) = dir else {
+        record
+            .gaps
+            .push("the container has no cgroup v2 group of its own: OOM and limits are not known".into());
+        return;
+    };
+    let none = Counters::default();
+    let (before, now) = (before.unwrap_or(&none), Counters::read(dir));
+    match now.memory {
+        Some(memory) => {
+            let grown = memory.since(&before.memory.unwrap_or_default());
+            let local = now.local.map(|local| local.since(&before.local.unwrap_or_default()));
+            if grown.oom_kill > 0 {
+                record.oom = Some(oom(dir, grown, local));
+            }
+        }
+        None => record.gaps.push("no memory controller in cgroup v2: OOM kills are not known".into()),
+    }
+    let hits = now.pids_max.unwrap_or(0).saturating_sub(before.pids_max.unwrap_or(0));
+    if hits > 0 {
+        record.pids_max = Some(PidsMax { hits, limit: number(&dir.join("pids.max")) });
+    }
+    cpu(record, dir);
+}
+
+fn oom(dir: &Path, grown: MemoryEvents, local: Option<MemoryEvents>) -> OomEvidence {
+    OomEvidence {
+        victim: if grown.oom_group_kill > 0 { OomVictim::Group } else { OomVictim::NotKnown },
+        // `oom` counts in the group whose own limit was met.
+        scope: match local {
+            Some(local) if local.oom > 0 => OomScope::Container,
+            _ => OomScope::NotKnown,
+        },
+        kills: local.map_or(grown.oom_kill, |local| local.oom_kill.max(grown.oom_kill)),
+        group_kills: grown.oom_group_kill,
+        max_hits: grown.max,
+        limit: number(&dir.join("memory.max")),
+        peak: number(&dir.join("memory.peak")),
+        ..Default::default()
+    }
+}
+
+fn number(file: &Path) -> Option<u64> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+fn cpu(record: &mut ExitRecord, dir: &Path) {
+    let Ok(text) = std::fs::read_to_string(dir.join("cpu.stat")) else { return };
+    let value = |wanted: &str| {
+        text.lines()
+            .find_map(|line| line.split_once(' ').filter(|(key, _)| *key == wanted)?.1.parse::<u64>().ok())
+    };
+    if let (Some(user_us), Some(system_us)) = (value("user_usec"), value("system_usec")) {
+        record.rusage = Some(Rusage { user_us, system_us, max_rss_kib: 0 });
+    }
+    if let Some(throttled) = value("nr_throttled").filter(|n| *n > 0) {
+        let (periods, throttled_us) =
+            (value("nr_periods").unwrap_or(0), value("throttled_usec").unwrap_or(0));
+        record.throttling = Some(Throttling { periods, throttled, throttled_us });
+    }
+}
+
+/// The last lines of a log in CRI format, parts put together.
+pub fn log_tail(log: &[u8]) -> Vec<LogLine> {
+    let mut lines: Vec<LogLine> = Vec::new();
+    let mut open: [Vec<u8>; 2] = Default::default();
+    for line in log.split(|b| *b == b'\n') {
+        let mut fields = line.splitn(4, |b| *b == b' ');
+        let (Some(_time), Some(stream), Some(tag), Some(text)) =
+            (fields.next(), fields.next(), fields.next(), fields.next())
+        else {
+            continue;
+        };
+        let (stream, part) = match stream {
+            b"stdout" => (Stream::Stdout, &mut open[0]),
+            b"stderr" => (Stream::Stderr, &mut open[1]),
+            _ => continue,
+        };
+        part.extend_from_slice(text);
+        if tag == b"F" {
+            let text = String::from_utf8_lossy(part).trim_end_matches('\r').to_owned();
+            lines.push(LogLine { stream, text });
+            part.clear();
+        }
+    }
+    let mut room = TAIL_BYTES;
+    let mut out: Vec<LogLine> = Vec::new();
+    for mut line in lines.into_iter().rev().take(TAIL_LINES) {
+        if line.text.len() > room {
+            if !out.is_empty() {
+                break;
+            }
+            // The last line alone is too long: its end says most.
+            let mut start = line.text.len() - room;
+            while !line.text.is_char_boundary(start) {
+                start += 1;
+            }
+            line.text.drain(..start);
+        }
+        room -= line.text.len();
+        out.push(line);
+    }
+    out.reverse();
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TAIL_BYTES, log_tail, own_cgroup};
+
+    #[test]
+    fn the_tail_is_short_and_whole() {
+        let mut log = String::new();
+        for n in 0..50 {
+            log += &format!("2026-01-01T00:00:00.000000000Z stdout F line {n}\n");
+        }
+        log +=
+            "2026-01-01T00:00:00.000000000Z stderr P one \n2026-01-01T00:00:00.000000000Z stdout F between\n";
+        log += "2026-01-01T00:00:00.000000000Z stderr F two words\n";
+        let tail = log_tail(log.as_bytes());
+        assert_eq!(tail.len(), 10);
+        assert_eq!(tail[0].text, "line 42");
+        assert_eq!(tail[8].text, "between");
+        assert_eq!(tail[9].text, "one two words");
+        let long = format!("t stdout F {}end\n", "é".repeat(5000));
+        let tail = log_tail(long.as_bytes());
+        assert!(tail[0].text.len() <= TAIL_BYTES && tail[0].text.ends_with("end"));
+        assert!(log_tail(b"").is_empty());
+        assert!(log_tail(b"garbage\n\xff\xff").is_empty());
+    }
+
+    #[test]
+    fn the_shims_own_group_is_never_a_containers() {
+        assert_eq!(own_cgroup(std::process::id() as i32, "c"), None);
+    }
+}

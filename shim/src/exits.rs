@@ -1,0 +1,124 @@
+//! Ends of containers: the record first, on disk, then the event.
+
+use crate::container::{Container, Ended};
+use crate::evidence;
+use crate::job::Task;
+use crate::server::Shim;
+use husk_exit::{ExitRecord, Outcome, Reserved, StartFailure, StartFailureKind};
+use husk_shim_api::{Event, Exit, Status};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long the record waits for output whose pipe is held open by others than init (it is not held up by what is in
+/// the pipe already: that is read at once).
+const DRAIN: Duration = Duration::from_millis(100);
+
+impl Shim {
+    /// A container's init was reaped.
+    pub(crate) fn init_ended(&mut self, slot: u32, status: i32, at: i64) {
+        let now = Instant::now();
+        let Some(container) = self.at(slot) else { return };
+        container.ended = Some(Ended { status, at, drain_until: now + DRAIN });
+        container.status = Status::Stopped;
+        self.drain_outputs(slot);
+        self.try_record(slot, now);
+    }
+
+    /// Records an end once its output is read and no command that the daemon waits for is under way: it hears of the
+    /// start before it hears of the end.
+    pub(crate) fn try_record(&mut self, slot: u32, now: Instant) {
+        let starting =
+            |job: &crate::job::Job| matches!(job.task, Task::Start(s) | Task::Create(s) if s == slot);
+        if self.jobs.iter().any(starting) {
+            return;
+        }
+        let Some(container) = self.at(slot) else { return };
+        let Some(ended) = container.ended.filter(|_| container.exit.is_none()) else { return };
+        let read = container.stdout.is_none() && container.stderr.is_none();
+        let stalled = container.log_retry.is_some();
+        if !read && !stalled && now < ended.drain_until {
+            return;
+        }
+        let exit = container.record_end(ended);
+        container.exit = Some(exit.clone());
+        container.pidfd = None;
+        container.stdin = None;
+        container.sinks.clear();
+        let (container, watch) = (container.id.clone(), container.watch.take());
+        self.oom.remove(watch);
+        self.links.tell(&self.poll, Event::Exited { container, exec: None, exit });
+    }
+}
+
+impl Container {
+    fn record_end(&mut self, ended: Ended) -> Exit {
+        let mut record = ExitRecord::new(&self.id);
+        record.pid = self.pid.unsigned_abs();
+        record.started_ns = self.started_at.unsigned_abs();
+        record.finished_ns = ended.at.unsigned_abs();
+        record.outcome = match self.start_error.take() {
+            Some(error) => not_started(&error),
+            None => Outcome::Status { raw: ended.status },
+        };
+        record.sent = std::mem::take(&mut self.sent);
+        evidence::gather(&mut record, self.cgroup.as_deref(), self.before.as_ref());
+        if let Some(log) = &self.log {
+            record.log_tail = evidence::log_tail(&log.tail(32 * 1024));
+        }
+        if record.started_ns == 0 {
+            record.gaps.push("it ended before its program was started".into());
+        }
+        let record_error = commit(&self.record, self.reserved.take(), &record).err();
+        Exit {
+            status: Some(ended.status),
+            started_at: self.started_at,
+            finished_at: ended.at,
+            timed_out: false,
+            record: Some(self.record.clone()),
+            record_error,
+        }
+    }
+}
+
+fn not_started(why: &str) -> Outcome {
+    let subject = why.to_owned();
+    Outcome::NotStarted {
+        failure: StartFailure { kind: StartFailureKind::Setup, subject, ..Default::default() },
+    }
+}
+
+/// Into the room kept for it, or else into a new file.
+fn commit(path: &Path, reserved: Option<Reserved>, record: &ExitRecord) -> Result<(), String> {
+    let kept = match reserved {
+        Some(reserved) => reserved.commit(record),
+        None => husk_exit::write(path, record),
+    };
+    kept.or_else(|first| husk_exit::write(path, record).map_err(|_| first.to_string()))
+}
+
+/// The record of a container that the runtime could not create.
+pub fn write_not_started(id: &str, path: &Path, reserved: Option<Reserved>, why: &str) {
+    let mut record = ExitRecord::new(id);
+    record.finished_ns = crate::clock::now().unsigned_abs();
+    record.outcome = not_started(why);
+    if let Err(e) = commit(path, reserved, &record) {
+        eprintln!("husk-shim: container {id}: its record can't be written: {e}");
+    }
+}
+
+/// The record of an exec, where one is wanted. Answers why it could not be written.
+pub fn write_exec(
+    container: &Container,
+    exec: &crate::container::ExecProcess,
+    exit: &Exit,
+) -> Option<String> {
+    let path = exec.record.as_deref()?;
+    let mut record = ExitRecord::new(&container.id);
+    record.exec_id = Some(exec.id.clone());
+    record.pid = exec.pid.unsigned_abs();
+    record.started_ns = exit.started_at.unsigned_abs();
+    record.finished_ns = exit.finished_at.unsigned_abs();
+    record.outcome = Outcome::Status { raw: exit.status.unwrap_or(0) };
+    record.sent.clone_from(&exec.sent);
+    commit(path, None, &record).err()
+}
