@@ -82,6 +82,8 @@ pub struct Container {
     pub sent: Vec<SentSignal>,
     /// Directory of its cgroup, if it has one of its own.
     pub cgroup: Option<PathBuf>,
+    /// Its runtime works with cgroup v1 as well, and would take a sub-group's name for all of them.
+    pub v1: bool,
     /// Counters of its cgroup before the program's start.
     pub before: Option<crate::evidence::Counters>,
     /// inotify watch of its memory.events.

@@ -2,7 +2,7 @@
 
 use crate::container::Container;
 use crate::evidence::Counters;
-use crate::job::{self, Caller, Job, Stdio3, TIMEOUT, Task, runtime_args};
+use crate::job::{self, Caller, Job, Stdio3, TIDY_TIMEOUT, TIMEOUT, Task, runtime_args};
 use crate::log::{Lines, LogFile, Stream};
 use crate::server::{Shim, failure, internal};
 use husk_exit::Reserved;
@@ -158,6 +158,7 @@ impl Shim {
             reserved: Some(reserved),
             sent: Vec::new(),
             cgroup: None,
+            v1: false,
             before: None,
             watch: None,
             oom_kills: 0,
@@ -198,6 +199,7 @@ impl Shim {
         if !stray {
             container.pidfd = Some(open_pidfd(pid)?);
             container.cgroup = crate::evidence::own_cgroup(pid, &container.id);
+            container.v1 = crate::evidence::uses_v1(pid, &container.id);
             container.before = container.cgroup.as_deref().map(Counters::read);
         }
         if let Some((listener, _)) = container.console.take() {
@@ -372,7 +374,7 @@ impl JobStart {
 
     /// For nobody.
     pub fn nobody(task: Task) -> Self {
-        Self::of(task, None)
+        Self { timeout: TIDY_TIMEOUT, ..Self::of(task, None) }
     }
 }
 

@@ -49,6 +49,12 @@ pub fn own_cgroup(pid: i32, id: &str) -> Option<PathBuf> {
     dir.is_dir().then_some(dir)
 }
 
+/// Whether a runtime has put a container into cgroup v1 groups.
+pub fn uses_v1(pid: i32, id: &str) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    text.lines().any(|line| !line.starts_with("0::") && line.contains(id))
+}
+
 /// Adds what the cgroup says. It is read after init's end and before the runtime removes it.
 pub fn gather(record: &mut ExitRecord, dir: Option<&Path>, before: Option<&Counters>) {
     let Some(dir) = dir else {

@@ -35,6 +35,7 @@ impl Shim {
             return Err(failure(FailureKind::Exists, format!("exec {} exists already", exec.exec)));
         }
         let (container_slot, runtime) = (container.slot, container.runtime.clone());
+        let v1 = container.v1;
         let parent = container.cgroup.clone().filter(|_| exec.timeout_ms > 0);
         let (process, pid_file) = (self.job_file(slot, "json"), self.job_file(slot, "pid"));
         let mut args: Vec<OsString> = vec!["--detach".into(), "--process".into(), process.clone().into()];
@@ -55,7 +56,7 @@ impl Shim {
             stdio.stderr = next(exec.stderr);
         }
         let cgroup = parent.and_then(|parent| leaf(&parent, slot));
-        if let Some(leaf) = &cgroup {
+        if let Some(leaf) = cgroup.as_ref().filter(|_| !v1) {
             args.extend(["--cgroup".into(), leaf.file_name().unwrap_or_default().into()]);
         }
         args.push(exec.container.clone().into());
@@ -124,12 +125,17 @@ impl Shim {
     ) -> Result<(i32, i64, Option<OwnedFd>), Failure> {
         let pid = read_pid(&job.files[0])?;
         let stray = self.strays.iter().any(|stray| stray.0 == pid);
+        let v1 = self.at(container).is_some_and(|container| container.v1);
         let exec = self.exec_at(container, slot);
         let exec = exec.ok_or_else(|| failure(FailureKind::NotFound, "the container is gone"))?;
         exec.pid = pid;
         exec.started_at = crate::clock::now();
         if !stray {
             exec.pidfd = Some(open_pidfd(pid)?);
+        }
+        if v1 && let Some(leaf) = &exec.cgroup {
+            // Later than a runtime would do it: what it has forked already is not in it.
+            let _ = Cgroup::open(leaf).add(pid.unsigned_abs());
         }
         let console = exec.console.take();
         let terminal = console.map(|(listener, _)| crate::attach::receive_terminal(&listener)).transpose()?;

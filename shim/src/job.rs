@@ -1,5 +1,6 @@
 //! Runtime processes under way. The loop never waits for one: a runtime that hangs delays only what asked for it.
 
+use crate::oom_score as oom;
 use husk_shim_api::{Failure, FailureKind, Runtime};
 use rustix::process::{Pid, Signal};
 use std::ffi::OsString;
@@ -13,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// How long a runtime may take where the call doesn't say.
 pub const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How long what nobody waits for may take.
+pub const TIDY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Who asked: answered when the job is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +101,7 @@ impl Stdio3 {
 /// Starts `program args` in a process group of its own.
 pub fn spawn(program: &Path, args: &[OsString], log: &Path, stdio: Stdio3) -> io::Result<Pid> {
     let log_file = OpenOptions::new().create(true).append(true).mode(0o600).open(log)?;
+    let _usual = oom::Usual::for_child();
     let child = Command::new(program)
         .args(args)
         .stdin(stdio.stdin.unwrap_or_else(Stdio::null))

@@ -23,6 +23,7 @@ mod link;
 mod log;
 mod namespaces;
 mod oom;
+mod oom_score;
 mod pause;
 mod pin;
 mod poll;

@@ -35,11 +35,22 @@ impl Shim {
         let root = bundle.join("rootfs");
         make_dir(&bundle)?;
         make_dir(&root)?;
-        // Whoever the pause process is in a user namespace, it must be able to read its own root.
-        let _ = rustix::fs::chmod(&root, rustix::fs::Mode::from_raw_mode(0o755));
+        let open = |path: &Path, mode| {
+            rustix::fs::chmod(path, rustix::fs::Mode::from_raw_mode(mode)).map_err(|e| internal("chmod", e))
+        };
+        if let Some(map) = pin.gid_mappings.iter().find(|map| map.container == 0) {
+            // Root of the user namespace must get through the shim's directory to its root file system. The socket is
+            // still this user's alone.
+            let group = Some(rustix::fs::Gid::from_raw(map.host));
+            rustix::fs::chown(&self.config.dir, None, group).map_err(|e| internal("chown", e))?;
+            open(&self.config.dir, 0o710)?;
+        }
+        open(&bundle, 0o755)?;
+        open(&root, 0o755)?;
         std::fs::write(root.join("pause"), []).map_err(|e| internal("pause root", e))?;
         for name in ["proc", "dev"] {
             make_dir(&root.join(name))?;
+            open(&root.join(name), 0o755)?;
         }
         let spec = self.pause_spec(pin, &program);
         std::fs::write(bundle.join("config.json"), spec.to_string())
@@ -146,7 +157,7 @@ impl Shim {
                 "args": ["/pause"],
                 "cwd": "/",
                 "noNewPrivileges": true,
-                "oomScoreAdj": -998,
+                "oomScoreAdj": crate::oom_score::present(),
                 "capabilities": {},
             },
             "mounts": [

@@ -136,6 +136,9 @@ impl Shim {
         let result = result.and_then(|()| match job.task {
             Task::Namespaces => self.after_namespaces(caller, &pin),
             Task::PauseCreate => self.start_pause(caller, &pin, &job.files[0]),
+            _ if !self.pod.pause_alive() => {
+                Err(failure(FailureKind::Runtime, "the pause process ended at once"))
+            }
             _ => {
                 self.pod.pause_started = crate::clock::now();
                 self.pinned(caller, &pin);

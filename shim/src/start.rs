@@ -23,6 +23,7 @@ pub fn start(config: &Config) -> Result<(), Fatal> {
         OpenOptions::new().create(true).append(true).mode(0o600).open(config.dir.join("shim.log"))?;
     let (mut ready, writer) = std::io::pipe()?;
     let child = Command::new("/proc/self/exe")
+        .arg0("husk-shim")
         .arg("serve")
         .args(config.to_args())
         .current_dir("/")
@@ -74,7 +75,7 @@ pub fn serve(config: Config) -> Result<(), Fatal> {
     if let Some(cgroup) = &config.cgroup {
         join_cgroup(cgroup)?;
     }
-    protect_from_oom();
+    crate::oom_score::protect();
     let listener = Listener::bind(&config.dir.join(SOCKET_NAME))?;
     let mut shim = Shim::new(config, listener)?;
     let mut stdout = std::io::stdout();
@@ -94,10 +95,4 @@ fn join_cgroup(path: &Path) -> Result<(), Fatal> {
     let group = husk_cgroup::Cgroup::ensure(&path)?;
     group.add(std::process::id())?;
     Ok(())
-}
-
-/// Without the shim the exits of its containers are unknown; it is small, too. Lowering needs CAP_SYS_RESOURCE: where
-/// that is missing the present value stays.
-fn protect_from_oom() {
-    let _ = std::fs::write("/proc/self/oom_score_adj", "-998");
 }
