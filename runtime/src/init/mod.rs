@@ -21,6 +21,7 @@ use crate::{
         procfs::Proc,
         spawn, terminal,
     },
+    state::{State, Status, pid::Identity},
 };
 use husk_sys::{Errno, exec::exit_now};
 use rustix::{
@@ -63,8 +64,8 @@ pub struct Init {
     pub no_new_keyring: bool,
     /// Descriptors from 3 on that the program is to have.
     pub keep_fds: u32,
-    /// The container's state as JSON with status `creating`, for createContainer hooks.
-    pub state: crate::state::State,
+    /// The container's state, for hooks.
+    pub state: State,
 }
 
 /// Runs the child to its end: the program, or a message of what failed.
@@ -81,6 +82,9 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
         .map(drop)
         .or_else(|errno| if errno == Errno::PERM { Ok(()) } else { Err(errno) })
         .step(|| "setsid".into())?;
+    // Its pid as the host sees it, for the state that hooks get.
+    let state =
+        &State { init: init.proc.own_pid().map(|pid| Identity { pid, start: 0 }), ..init.state.clone() };
     let trees = enter(plan, channel)?;
     if plan.namespaces.is_new(Kind::Network) {
         net::loopback_up()?;
@@ -89,7 +93,7 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
     names(plan, init)?;
     channel.report(&Message::Mounted)?;
     channel.wait_for_go()?;
-    hooks::run_in_child(&plan.hooks.create_container, &init.state, crate::state::Status::Creating)?;
+    hooks::run_in_child(&plan.hooks.create_container, state, Status::Creating)?;
     let slave = match process.terminal {
         true => Some(terminal::open(root.as_fd(), process.console_size, channel)?),
         false => None,
@@ -114,7 +118,7 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
     let prepared = finish::prepare(&context)?;
     channel.report(&Message::Ready)?;
     let started = wait(init, channel).and_then(|()| {
-        hooks::run_in_child(&plan.hooks.start_container, &init.state, crate::state::Status::Created)?;
+        hooks::run_in_child(&plan.hooks.start_container, state, Status::Created)?;
         finish::execute(&context, &prepared)
     });
     let Err(failure) = started;

@@ -119,8 +119,10 @@ fn filesystem(
     existing: Option<&OwnedFd>,
 ) -> Result<OwnedFd> {
     let place = mount.place();
-    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)
-        .step(|| format!("mount {place}: file system type {kind:?}"))?;
+    let context = match rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC) {
+        Err(Errno::PERM) if has_host_form(plan, kind) => return host_form(mount, kind),
+        result => result.step(|| format!("mount {place}: file system type {kind:?}"))?,
+    };
     let set = |key: &str, value: Option<&str>| match value {
         Some(value) => rustix::mount::fsconfig_set_string(context.as_fd(), key, value),
         None => rustix::mount::fsconfig_set_flag(context.as_fd(), key),
@@ -158,15 +160,7 @@ fn filesystem(
     }
     match rustix::mount::fsconfig_create(context.as_fd()) {
         Ok(()) => {}
-        // Rights on sysfs and mqueue come with the network and IPC namespace: without an own one, the host's are shown.
-        Err(Errno::PERM)
-            if ["sysfs", "mqueue"].contains(&kind) && plan.namespaces.has_own_or_joined(Kind::User) =>
-        {
-            let host = if kind == "sysfs" { "/sys" } else { "/dev/mqueue" };
-            let tree = open_bind(Path::new(host), true, &place)?;
-            attributes(tree.as_fd(), mount)?;
-            return Ok(tree);
-        }
+        Err(Errno::PERM) if has_host_form(plan, kind) => return host_form(mount, kind),
         Err(errno) => {
             let what = format!("mount {place}: make {kind}{}", kernel_message(&context));
             return Err(Failure::call(what, errno));
@@ -179,6 +173,19 @@ fn filesystem(
     }
     rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
         .step(|| format!("mount {place}: fsmount {kind}{}", kernel_message(&context)))
+}
+
+/// Rights on sysfs and mqueue come with the network and IPC namespace: a container in a user namespace that has no own
+/// one is shown the host's, whose files it has no rights on.
+fn has_host_form(plan: &Plan, kind: &str) -> bool {
+    ["sysfs", "mqueue"].contains(&kind) && plan.namespaces.has_own_or_joined(Kind::User)
+}
+
+fn host_form(mount: &Mount, kind: &str) -> Result<OwnedFd> {
+    let host = if kind == "sysfs" { "/sys" } else { "/dev/mqueue" };
+    let tree = open_bind(Path::new(host), true, &mount.place())?;
+    attributes(tree.as_fd(), mount)?;
+    Ok(tree)
 }
 
 /// What the kernel says about a refused option, as ` [tmpfs: Bad value for 'size']`.

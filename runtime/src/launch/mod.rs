@@ -79,8 +79,6 @@ pub struct Launched {
     pub channel: Channel,
     /// The terminal's master, where it was not sent away.
     pub master: Option<OwnedFd>,
-    /// The container's cgroup.
-    pub cgroup: Option<Cgroup>,
     /// The state's lock.
     pub lock: Lock,
     /// Undoes it all when dropped; [`Rollback::keep`] is what the caller calls when all is well.
@@ -200,7 +198,7 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
         state.creator = None;
         dir.save(&state)?;
     }
-    Ok(Launched { dir, state, plan, child, channel, master, cgroup, lock, rollback })
+    Ok(Launched { dir, state, plan, child, channel, master, lock, rollback })
 }
 
 /// Socket activation: `LISTEN_FDS` of husk's environment is passed on, with the pid that the program has.

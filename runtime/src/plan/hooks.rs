@@ -39,10 +39,6 @@ pub struct Hooks {
 /// Plans the hooks.
 pub fn plan(hooks: Option<&OciHooks>) -> Result<Hooks> {
     let Some(hooks) = hooks else { return Ok(Hooks::default()) };
-    #[expect(
-        deprecated,
-        reason = "configurations still have it, and the specification asks runtimes to run it"
-    )]
     let prestart = hooks.prestart();
     Ok(Hooks {
         prestart: point("prestart", prestart.as_deref())?,

@@ -3,11 +3,7 @@
 
 use super::failure::{Failure, Result, Step as _};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
-use std::{
-    ffi::CString,
-    os::fd::{AsRawFd as _, OwnedFd, RawFd},
-    path::Path,
-};
+use std::{ffi::CString, os::fd::OwnedFd, path::Path};
 
 /// PROC_SUPER_MAGIC
 const MAGIC: i64 = 0x9fa0;
@@ -33,9 +29,10 @@ impl Proc {
         Ok(Self { fd })
     }
 
-    /// Number of the descriptor.
-    pub fn raw(&self) -> RawFd {
-        self.fd.as_raw_fd()
+    /// The caller's pid in the PID namespace of this procfs.
+    pub fn own_pid(&self) -> Option<i32> {
+        let target = rustix::fs::readlinkat(&self.fd, "self", Vec::new()).ok()?;
+        target.to_str().ok()?.parse().ok()
     }
 
     /// Opens a file of procfs itself: neither a mount over it nor a link out of it is followed.
@@ -68,6 +65,7 @@ mod tests {
     #[test]
     fn magic_links_and_ways_out_are_refused() {
         let proc = Proc::open().unwrap();
+        assert_eq!(proc.own_pid(), i32::try_from(std::process::id()).ok());
         assert!(proc.file(Path::new("self/stat"), OFlags::RDONLY).is_ok());
         assert!(proc.file(Path::new("self/root/etc/passwd"), OFlags::RDONLY).is_err());
         assert!(proc.file(Path::new("../etc/passwd"), OFlags::RDONLY).is_err());
