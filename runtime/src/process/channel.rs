@@ -70,6 +70,11 @@ impl Channel {
         Ok((Self { fd: a }, Self { fd: b }))
     }
 
+    /// The descriptor.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
     /// Sends a message.
     pub fn send(&self, message: &Message) -> Result<()> {
         self.send_with(message, None)

@@ -3,7 +3,11 @@
 
 use super::failure::{Failure, Result, Step as _};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
-use std::{ffi::CString, os::fd::OwnedFd, path::Path};
+use std::{
+    ffi::CString,
+    os::fd::{AsRawFd as _, OwnedFd, RawFd},
+    path::Path,
+};
 
 /// PROC_SUPER_MAGIC
 const MAGIC: i64 = 0x9fa0;
@@ -27,6 +31,11 @@ impl Proc {
             return Err(Failure::text("/proc is not a procfs"));
         }
         Ok(Self { fd })
+    }
+
+    /// Number of the descriptor.
+    pub fn raw(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 
     /// The caller's pid in the PID namespace of this procfs.
