@@ -45,6 +45,7 @@ pub fn perform(
         what: format!("mount {}: {}", mount.place(), failure.what),
         ..failure
     })?;
+    guard_proc(mount, tree.as_fd(), target.as_fd())?;
     if mount.copy_up {
         copy::directory(target.as_fd(), tree.as_fd()).map_err(|failure| Failure {
             what: format!("mount {}: tmpcopyup: {}", mount.place(), failure.what),
@@ -59,6 +60,37 @@ pub fn perform(
     for (kind, recursive) in &mount.propagation {
         propagate(tree.as_fd(), *kind, *recursive)
             .step(|| format!("set propagation of {}", mount.place()))?;
+    }
+    Ok(())
+}
+
+/// Single files of /proc that may be mounted over: what lxcfs and the like replace by the container's own figures.
+const REPLACEABLE: [&str; 10] = [
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/net/dev",
+    "/proc/slabinfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/uptime",
+];
+
+/// /proc is procfs, whole, or labels and sysctls are written to where an attacker reads them (CVE-2019-16884,
+/// CVE-2023-27561). The target is known by its file system, so a link of the image's that leads into /proc is seen, too.
+fn guard_proc(mount: &Mount, tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
+    let is_procfs =
+        |fd| rustix::fs::fstatfs(fd).is_ok_and(|stat| stat.f_type == rustix::fs::PROC_SUPER_MAGIC);
+    if is_procfs(tree) || REPLACEABLE.iter().any(|file| mount.destination == Path::new(file)) {
+        return Ok(());
+    }
+    if mount.destination == Path::new("/proc") {
+        return Err(Failure::text(format!("mount {}: only procfs can be mounted there", mount.place())));
+    }
+    if is_procfs(target) {
+        return Err(Failure::text(format!("mount {}: is inside procfs", mount.place())));
     }
     Ok(())
 }
