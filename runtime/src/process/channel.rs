@@ -23,6 +23,8 @@ use rustix::net::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    cell::RefCell,
+    collections::VecDeque,
     io::{IoSlice, IoSliceMut},
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -60,6 +62,8 @@ pub enum Message {
 #[derive(Debug)]
 pub struct Channel {
     fd: OwnedFd,
+    /// Messages that were received before they were due.
+    early: RefCell<VecDeque<(Message, Option<OwnedFd>)>>,
 }
 
 impl Channel {
@@ -67,7 +71,8 @@ impl Channel {
     pub fn pair() -> Result<(Self, Self)> {
         let (a, b) =
             rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        Ok((Self { fd: a }, Self { fd: b }))
+        let end = |fd| Self { fd, early: RefCell::default() };
+        Ok((end(a), end(b)))
     }
 
     /// The descriptor.
@@ -106,6 +111,24 @@ impl Channel {
 
     /// Waits for a message; none at the end of the conversation.
     pub fn receive(&self) -> Result<Option<(Message, Option<OwnedFd>)>> {
+        if let Some(message) = self.early.borrow_mut().pop_front() {
+            return Ok(Some(message));
+        }
+        self.receive_new()
+    }
+
+    /// Waits for a message that `wanted` likes; others that come before it are kept for [`Channel::receive`]. The stage and
+    /// the child that it has made speak on the same socket, and the child may be faster.
+    pub fn receive_first(&self, wanted: impl Fn(&Message) -> bool) -> Result<Option<(Message, Option<OwnedFd>)>> {
+        loop {
+            match self.receive_new()? {
+                Some((message, fd)) if !wanted(&message) => self.early.borrow_mut().push_back((message, fd)),
+                found => return Ok(found),
+            }
+        }
+    }
+
+    fn receive_new(&self) -> Result<Option<(Message, Option<OwnedFd>)>> {
         let mut text = vec![0; MAX];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -149,6 +172,19 @@ impl Channel {
 mod tests {
     use super::{Channel, Failure, Message};
     use std::os::fd::AsFd as _;
+
+    #[test]
+    fn early_messages_keep_their_order() {
+        let (a, b) = Channel::pair().unwrap();
+        for message in [Message::Console, Message::Ready, Message::Pid(3), Message::Go] {
+            a.send(&message).unwrap();
+        }
+        let first = b.receive_first(|message| matches!(message, Message::Pid(_))).unwrap().unwrap();
+        assert_eq!(first.0, Message::Pid(3));
+        for message in [Message::Console, Message::Ready, Message::Go] {
+            assert_eq!(b.receive().unwrap().unwrap().0, message);
+        }
+    }
 
     #[test]
     fn messages_descriptors_and_the_end() {

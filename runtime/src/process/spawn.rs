@@ -105,14 +105,24 @@ fn clone_error(target: &Target<'_>) -> String {
 /// In the parent: the stage tells the pid of the process that it has made, which is our child, and ends.
 fn adopt(stage: &Child, channel: &Channel, target: &Target<'_>) -> anyhow::Result<(Child, bool)> {
     let mut mapped = false;
-    let mut message = channel.receive()?;
-    if let Some((Message::NeedMaps, _)) = message {
-        maps::write(target.proc, stage.pid, &target.namespaces.maps)?;
+    let plan = target.namespaces;
+    if plan.is_new(Kind::Time) && plan.is_new(Kind::User) {
+        match channel.receive()? {
+            Some((Message::NeedMaps, _)) => {}
+            Some((Message::Failed(failure), _)) => return Err(failure.into()),
+            _ => anyhow::bail!("the process that joins namespaces was killed"),
+        }
+        maps::write(target.proc, stage.pid, &plan.maps)?;
         mapped = true;
         channel.send(&Message::Go)?;
+    }
+    // What comes before the pid is the child's, which may be faster than the stage; or there is no child, and it is the
+    // stage's failure.
+    let mut message = channel.receive_first(|message| matches!(message, Message::Pid(_)))?;
+    let _ = rustix::process::waitid(WaitId::PidFd(stage.pidfd.as_fd()), WaitIdOptions::EXITED);
+    if message.is_none() {
         message = channel.receive()?;
     }
-    let _ = rustix::process::waitid(WaitId::PidFd(stage.pidfd.as_fd()), WaitIdOptions::EXITED);
     match message {
         Some((Message::Pid(pid), _)) => {
             let raw = Pid::from_raw(pid).ok_or_else(|| anyhow::anyhow!("the stage told no pid"))?;

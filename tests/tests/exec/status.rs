@@ -1,0 +1,103 @@
+//! Exit codes, and the states in which a container can be joined.
+
+use crate::{idle, idle_with};
+use husk_tests::{Bundle, Runtime, run};
+use std::os::unix::fs::PermissionsExt;
+
+#[test]
+fn exit_codes_are_the_programs_own() {
+    let runtime = Runtime::husk();
+    let (_bundle, container) = idle(&runtime);
+    for code in [0, 1, 3, 126, 127, 128, 255] {
+        container.sh(&format!("exit {code}")).expect_code(code);
+    }
+    container.sh("exit 256").expect_code(0);
+    for signal in [1, 6, 9, 11, 15] {
+        container.sh(&format!("kill -{signal} $$")).expect_code(128 + signal);
+    }
+}
+
+#[test]
+fn a_program_that_cannot_be_started_is_127_or_126_and_one_sentence() {
+    let runtime = Runtime::husk();
+    let (bundle, container) = idle(&runtime);
+    let file = |name: &str, text: &str, mode: u32| {
+        let path = bundle.rootfs().join("bin").join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    file("plain", "x", 0o644);
+    file("crlf", "#!/bin/sh\r\necho\r\n", 0o755);
+    file("orphan", "#!/opt/python\n", 0o755);
+    file("noise", "echo no line says who is to read this\n", 0o755);
+    for (program, code, sentence) in [
+        ("nope", 127, "there is no nope in any directory of PATH"),
+        ("/bin/nope", 127, "/bin/nope does not exist in the container"),
+        ("/bin/plain", 126, "/bin/plain has no execute permission"),
+        ("/etc", 126, "/etc is a directory"),
+        ("/bin/crlf", 127, "ends in CR LF"),
+        ("orphan", 127, "names /opt/python, which does not exist"),
+        ("noise", 126, "is no program of this machine and has no #! line"),
+    ] {
+        let done = container.exec(&[program]).expect_code(code);
+        assert!(done.stderr.contains(sentence), "{program}: {}", done.stderr);
+        assert_eq!(done.stderr.trim().lines().count(), 1, "{}", done.stderr);
+    }
+    let done = container.call_with("exec", &["--cwd", "/none"], &["true"]).expect_code(126);
+    assert!(done.stderr.contains("the working directory /none does not exist"), "{}", done.stderr);
+    // Nothing of the failed ones stays.
+    assert_eq!(container.sh("ls -d /proc/[0-9]* | wc -l").ok().text(), "4", "init, this shell, ls, wc");
+}
+
+#[test]
+fn a_container_that_is_gone_or_stopped_or_paused_says_so() {
+    let runtime = Runtime::husk();
+    let mut command = runtime.command();
+    let done = run(command.args(["exec", "nobody", "true"])).expect_code(1);
+    assert!(done.stderr.contains("container \"nobody\" does not exist"), "{}", done.stderr);
+
+    let stopped = runtime.start(&Bundle::new(&["true"]));
+    stopped.wait_for("stopped");
+    let done = stopped.exec(&["true"]).expect_code(1);
+    assert!(done.stderr.contains("cannot exec in a stopped container"), "{}", done.stderr);
+
+    let (_bundle, paused) = idle(&runtime);
+    paused.call("pause", &[]).ok();
+    let done = paused.exec(&["true"]).expect_code(1);
+    assert!(done.stderr.contains("cannot exec in a paused container"), "{}", done.stderr);
+    paused.call("resume", &[]).ok();
+    paused.exec(&["true"]).ok();
+}
+
+#[test]
+fn a_created_container_can_be_joined() {
+    let runtime = Runtime::husk();
+    let bundle = Bundle::new(&["sleep", "100000"]);
+    let container = runtime.create(&bundle);
+    container.exec(&["true"]).ok();
+    assert_eq!(container.status(), "created");
+}
+
+#[test]
+fn a_user_namespace_is_joined_with_its_ids() {
+    let runtime = Runtime::husk();
+    let (_bundle, container) = idle_with(&runtime, |bundle| {
+        bundle.push("/linux/namespaces", serde_json::json!({"type": "user"}));
+        let map = serde_json::json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+        bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map);
+    });
+    let done = container.sh("id -u; id -g; tr -s ' ' </proc/self/uid_map");
+    assert_eq!(done.ok().text(), "0\n0\n 0 100000 65536");
+}
+
+#[test]
+fn the_end_of_the_container_is_the_end_of_its_execs() {
+    let runtime = Runtime::husk();
+    let (_bundle, container) = idle(&runtime);
+    let mut exec = runtime.command();
+    exec.args(["exec", &container.id, "sleep", "100000"]).stdin(std::process::Stdio::null());
+    let mut exec = exec.spawn().unwrap();
+    husk_tests::wait_until("the exec runs", || container.sh("ps").stdout.matches("sleep").count() == 2);
+    container.call("kill", &["KILL"]).ok();
+    assert_eq!(exec.wait().unwrap().code(), Some(137));
+}
