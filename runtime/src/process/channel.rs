@@ -119,7 +119,10 @@ impl Channel {
 
     /// Waits for a message that `wanted` likes; others that come before it are kept for [`Channel::receive`]. The stage and
     /// the child that it has made speak on the same socket, and the child may be faster.
-    pub fn receive_first(&self, wanted: impl Fn(&Message) -> bool) -> Result<Option<(Message, Option<OwnedFd>)>> {
+    pub fn receive_first(
+        &self,
+        wanted: impl Fn(&Message) -> bool,
+    ) -> Result<Option<(Message, Option<OwnedFd>)>> {
         loop {
             match self.receive_new()? {
                 Some((message, fd)) if !wanted(&message) => self.early.borrow_mut().push_back((message, fd)),
