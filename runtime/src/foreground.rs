@@ -33,8 +33,14 @@ impl Signals {
     }
 }
 
-/// Waits for the end of the process. Gives its wait status as wait4(2) has it.
-pub fn wait(child: &Child, signals: &Signals, master: Option<OwnedFd>) -> anyhow::Result<i32> {
+/// Waits for the end of the process. Gives its wait status as wait4(2) has it. `forwards` is told of each signal before it
+/// is passed on.
+pub fn wait(
+    child: &Child,
+    signals: &Signals,
+    master: Option<OwnedFd>,
+    forwards: impl Fn(i32),
+) -> anyhow::Result<i32> {
     let mut terminal = master.map(Terminal::new).transpose()?;
     loop {
         if let Some(raw) = reap(child.pid)? {
@@ -69,8 +75,11 @@ pub fn wait(child: &Child, signals: &Signals, master: Option<OwnedFd>) -> anyhow
             match number {
                 SIGCHLD => {}
                 SIGWINCH if terminal.is_some() => terminal.iter().for_each(Terminal::resize),
-                // It may just have ended; the loop finds out.
-                number => drop(send::to_pidfd(child.pidfd.as_fd(), number)),
+                number => {
+                    forwards(number);
+                    // It may just have ended; the loop finds out.
+                    drop(send::to_pidfd(child.pidfd.as_fd(), number));
+                }
             }
         }
     }

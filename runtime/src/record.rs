@@ -5,12 +5,23 @@ use crate::{
     process::failure::Failure,
     state::{Dir, State},
 };
-use husk_exit::{Baseline, ExitRecord, Outcome, SentSignal, StartFailure};
+use husk_exit::{Baseline, ExitRecord, Outcome, Reserved, StartFailure};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds since the epoch.
 pub fn now_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// Name of the record in the state directory.
+pub const FILE: &str = "exit.json";
+
+/// Sets room aside for the record of a container that husk is going to wait for. From then on an empty record means that
+/// husk was killed meanwhile.
+pub fn reserve(dir: &Dir) {
+    if let Err(error) = Reserved::new(&dir.path().join(FILE)) {
+        log::warn(&format!("no room for the exit record: {error}"));
+    }
 }
 
 /// Records that the program was never executed.
@@ -26,10 +37,7 @@ pub fn not_started(dir: &Dir, state: &State, failure: &Failure) {
 pub fn ended(dir: &Dir, state: &State, started_ns: u64, raw: i32) {
     let mut record = new(state, started_ns);
     record.outcome = Outcome::Status { raw };
-    if let Ok(lines) = std::fs::read_to_string(dir.path().join(crate::commands::kill::SENT)) {
-        record.sent =
-            lines.lines().filter_map(|line| serde_json::from_str::<SentSignal>(line).ok()).collect();
-    }
+    record.sent = husk_exit::read_sent(&dir.path().join(crate::commands::kill::SENT));
     if let Some(cgroup) = &state.cgroup {
         husk_exit::gather(&mut record, cgroup, &Baseline::default());
     }
@@ -45,7 +53,10 @@ fn new(state: &State, started_ns: u64) -> ExitRecord {
 }
 
 fn write(dir: &Dir, record: &ExitRecord) {
-    if let Err(error) = husk_exit::write(&dir.path().join("exit.json"), record) {
+    let path = dir.path().join(FILE);
+    // Into the room that was set aside, which is there on a full disk too; where there is none, as a new file.
+    let written = Reserved::open(&path).and_then(|reserved| reserved.commit(record));
+    if let Err(error) = written.or_else(|_| husk_exit::write(&path, record)) {
         log::warn(&format!("the exit record could not be written: {error}"));
     }
 }

@@ -117,7 +117,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let Some(signals) = signals else { return Ok(ExitCode::SUCCESS) };
-    let raw = foreground::wait(&ready.child, &signals, ready.master)?;
+    let raw = foreground::wait(&ready.child, &signals, ready.master, |_| {})?;
     Ok(ExitCode::from(WaitStatus::new(raw).shell_code()))
 }
 

@@ -8,7 +8,7 @@ use crate::{
     record,
 };
 use anyhow::Context as _;
-use husk_exit::WaitStatus;
+use husk_exit::{SignalCause, WaitStatus};
 use rustix::process::Pid;
 use std::{path::PathBuf, process::ExitCode};
 
@@ -72,6 +72,9 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     };
     let mut launched = launch::launch(global, &options)?;
     let signals = if args.detach { None } else { Some(Signals::hold()?) };
+    if !args.detach {
+        record::reserve(&launched.dir);
+    }
     let started_ns = record::now_ns();
     launched.start()?;
     let Launched { dir, state, child, master, lock, rollback, .. } = launched;
@@ -80,8 +83,9 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     drop(lock);
     let Some(signals) = signals else { return Ok(ExitCode::SUCCESS) };
 
-    let raw = foreground::wait(&child, &signals, master)?;
     let target = Target { dir, state };
+    let note = |number| super::kill::record(&target, number, SignalCause::Forwarded);
+    let raw = foreground::wait(&child, &signals, master, note)?;
     finish(&target, args.keep, started_ns, raw)?;
     Ok(ExitCode::from(WaitStatus::new(raw).shell_code()))
 }
