@@ -14,7 +14,9 @@ use std::path::{Path, PathBuf};
 /// Bytes of text in one log line; longer lines are split.
 pub const LINE_MAX: usize = 16 * 1024;
 /// Written out once this much is formatted.
-const WRITE_AT: usize = 48 * 1024;
+const WRITE_AT: usize = 32 * 1024;
+/// Room for that and one line more, made at once: a buffer that doubles leaves holes as large as itself in the heap.
+const ROOM: usize = WRITE_AT + LINE_MAX + 64;
 
 /// Output stream of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +112,9 @@ impl LogFile {
     }
 
     fn push(&mut self, head: &[u8], parts: [&[u8]; 2]) {
+        if self.pending.capacity() == 0 {
+            self.pending.reserve_exact(ROOM);
+        }
         self.pending.extend_from_slice(head);
         self.pending.extend_from_slice(parts[0]);
         self.pending.extend_from_slice(parts[1]);

@@ -122,6 +122,10 @@ impl Shim {
 
     fn pause_spec(&self, pin: &Pin, program: &Path) -> Value {
         let mut namespaces = vec![json!({"type": "mount"})];
+        if !pin.namespaces.contains(&Namespace::Pid) {
+            // Its own then: procfs can only be mounted by the owner of the PID namespace.
+            namespaces.push(json!({"type": "pid"}));
+        }
         for namespace in &pin.namespaces {
             let kind = match namespace {
                 Namespace::Net => "network",
@@ -162,6 +166,7 @@ impl Shim {
             },
             "mounts": [
                 {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]},
+                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=64k"]},
                 {"destination": "/pause", "type": "bind", "source": program, "options": ["bind", "ro", "nosuid", "nodev"]},
             ],
             "linux": linux,

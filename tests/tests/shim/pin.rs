@@ -115,7 +115,8 @@ fn a_shared_pid_namespace_has_a_pause_process_that_reaps() {
     };
     let pinned = pin(&mut pod, request);
     let pause = pinned.pause_pid.unwrap();
-    assert_eq!(std::fs::read_to_string(format!("/proc/{pause}/comm")).unwrap(), "pause\n");
+    let comm = || std::fs::read_to_string(format!("/proc/{pause}/comm")).unwrap();
+    husk_tests::wait_until("the pause program runs", || comm() == "pause\n");
     // No capability, nothing of the host's files: a container with CAP_SYS_PTRACE finds only an empty root.
     let status = std::fs::read_to_string(format!("/proc/{pause}/status")).unwrap();
     assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
