@@ -48,7 +48,8 @@ fn streams_and_long_lines() {
     assert!(
         parts[0].contains(" stdout P ") && parts[1].contains(" stdout P ") && parts[2].contains(" stdout F ")
     );
-    assert!(pod.log(&id).ends_with(&format!("{long}\nno newline\n")));
+    let stdout: String = raw.lines().filter(|l| !l.contains(" stderr ")).map(|l| format!("{l}\n")).collect();
+    assert_eq!(text_of(stdout.as_bytes()), format!("out\n{long}\nno newline\n"));
 }
 
 /// The log is rotated while 100 MB are written: line for line what was written, none lost, torn or doubled.
