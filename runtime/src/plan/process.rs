@@ -6,7 +6,7 @@ use super::{
     rlimits, sched,
 };
 use oci_spec::runtime::{Linux, Process as OciProcess};
-use std::{ffi::CString, path::PathBuf};
+use std::{collections::HashMap, ffi::CString, path::PathBuf};
 
 /// A program and how it runs.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ pub fn plan(process: &OciProcess, linux: &Linux) -> Result<Process> {
     }
     Ok(Process {
         args,
-        env,
+        env: last_of_each(env),
         cwd: process.cwd().clone(),
         terminal: process.terminal().unwrap_or(false),
         console_size: console_size(process)?,
@@ -138,6 +138,23 @@ fn console_size(process: &OciProcess) -> Result<Option<(u16, u16)>> {
     Ok(Some((convert("width", size.width())?, convert("height", size.height())?)))
 }
 
+/// Of entries with the same name, the last one, at the place of the first: programs see only the first one they find.
+fn last_of_each(env: Vec<CString>) -> Vec<CString> {
+    let mut places: HashMap<Vec<u8>, usize> = HashMap::with_capacity(env.len());
+    let mut out: Vec<CString> = Vec::with_capacity(env.len());
+    for entry in env {
+        let name = entry.as_bytes().split(|byte| *byte == b'=').next().unwrap_or_default().to_vec();
+        match places.get(&name).and_then(|place| out.get_mut(*place)) {
+            Some(earlier) => *earlier = entry,
+            None => {
+                places.insert(name, out.len());
+                out.push(entry);
+            }
+        }
+    }
+    out
+}
+
 /// C strings; a NUL inside would cut the string for the kernel.
 fn strings(path: &str, strings: &[String]) -> Result<Vec<CString>> {
     let convert = |(index, string): (usize, &String)| {
@@ -167,6 +184,12 @@ mod tests {
             let error = plan_with(|c| c["process"][pointer] = value).unwrap_err();
             assert_eq!(error.path, path);
         }
+    }
+
+    #[test]
+    fn of_a_name_that_is_set_twice_the_last_value_counts() {
+        let plan = plan_with(|c| c["process"]["env"] = serde_json::json!(["A=1", "B=2", "A=3=4"])).unwrap();
+        assert_eq!(plan.process.unwrap().env, [c"A=3=4".to_owned(), c"B=2".to_owned()]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{
     channel::{Channel, Message},
     creds,
     failure::{Failure, Result, Step as _},
+    home,
     procfs::Proc,
     program,
 };
@@ -36,6 +37,7 @@ pub struct Context<'a> {
 #[derive(Debug)]
 pub struct Prepared {
     program: CString,
+    env: Vec<CString>,
     seccomp_loaded: bool,
 }
 
@@ -71,13 +73,16 @@ pub fn prepare(context: &Context<'_>) -> Result<Prepared> {
         rustix::thread::set_no_new_privs(true).step(|| "prctl(PR_SET_NO_NEW_PRIVS)".into())?;
     }
     let program = program::find(process)?;
+    let mut env = process.env.clone();
+    env.retain(|entry| entry.as_bytes() != b"HOME=");
+    env.extend(home::missing(&process.env, process.uid));
     let mut seccomp_loaded = early;
     // The parent has to hand the notification descriptor on, and `create` has no parent any more at its start.
     if process.seccomp.as_ref().is_some_and(|filter| filter.listener.is_some()) && !early {
         load_seccomp(context)?;
         seccomp_loaded = true;
     }
-    Ok(Prepared { program, seccomp_loaded })
+    Ok(Prepared { program, env, seccomp_loaded })
 }
 
 /// Executes the program; returns only when that fails.
@@ -94,7 +99,7 @@ pub fn execute(context: &Context<'_>, prepared: &Prepared) -> Result<Infallible>
     if process.seccomp.is_some() && !prepared.seccomp_loaded {
         load_seccomp(context)?;
     }
-    let errno = husk_sys::exec::execve(&prepared.program, &process.args, &process.env);
+    let errno = husk_sys::exec::execve(&prepared.program, &process.args, &prepared.env);
     Err(program::not_started(process, errno))
 }
 

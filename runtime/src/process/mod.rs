@@ -19,6 +19,7 @@ pub mod channel;
 pub mod creds;
 pub mod failure;
 pub mod finish;
+pub mod home;
 pub mod maps;
 pub mod procfs;
 pub mod program;

@@ -26,6 +26,19 @@ fn user_groups_environment_and_directory() {
 }
 
 #[test]
+fn home_is_that_of_the_user() {
+    let runtime = Runtime::husk();
+    let (_bundle, container) = idle(&runtime);
+    let home = |flags: &[&str]| {
+        container.call_with("exec", flags, &["sh", "-c", "echo $HOME"]).ok().text().to_owned()
+    };
+    assert_eq!(home(&[]), "/root");
+    assert_eq!(home(&["--user", "1000"]), "/tmp");
+    assert_eq!(home(&["--user", "77"]), "/");
+    assert_eq!(home(&["--env", "HOME=/mine"]), "/mine");
+}
+
+#[test]
 fn capabilities_and_no_new_privs() {
     let runtime = Runtime::husk();
     let (_bundle, container) = idle_with(&runtime, |bundle| {

@@ -68,7 +68,7 @@ fn by_flags(args: &Args, own: Option<&Process>) -> anyhow::Result<Process> {
         }
         env.push(entry);
     }
-    process.set_env(Some(last_of_each(env)));
+    process.set_env(Some(env));
     process.set_terminal(Some(args.tty));
     // The size of the container's terminal says nothing about this one's.
     process.set_console_size(None);
@@ -136,19 +136,6 @@ fn add_capabilities(own: Option<LinuxCapabilities>, names: &[String]) -> anyhow:
         capabilities.set_ambient(joined(own.ambient()));
     }
     Ok(capabilities)
-}
-
-/// Of entries with the same name, the last one, at the place of the first: programs see only the first one they find.
-fn last_of_each(env: Vec<String>) -> Vec<String> {
-    let mut out: Vec<String> = Vec::with_capacity(env.len());
-    let name = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
-    for entry in env {
-        match out.iter().position(|earlier| name(earlier) == name(&entry)) {
-            Some(at) => out[at] = entry,
-            None => out.push(entry),
-        }
-    }
-    out
 }
 
 fn text(flag: &str, value: &OsString) -> anyhow::Result<String> {

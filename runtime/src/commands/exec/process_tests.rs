@@ -61,7 +61,7 @@ fn flags_change_the_containers_own_process() {
     assert_eq!((changed.terminal(), changed.cwd().to_str()), (Some(true), Some("/x")));
     assert_eq!((changed.user().uid(), changed.user().gid()), (1000, 1001));
     assert_eq!(changed.user().additional_gids().as_deref().unwrap(), [7, 8, 9, 10]);
-    assert_eq!(changed.env().as_deref().unwrap(), ["PATH=/bin", "A=2", "B="]);
+    assert_eq!(changed.env().as_deref().unwrap(), ["PATH=/bin", "A=1", "A=2", "B="]);
     assert_eq!(changed.apparmor_profile().as_deref(), Some("p"));
     assert_eq!(changed.selinux_label().as_deref(), Some("l"));
     let capabilities = changed.capabilities().clone().unwrap();
