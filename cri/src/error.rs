@@ -76,6 +76,12 @@ pub enum Error {
         /// Name of the RPC.
         rpc: &'static str,
     },
+    /// husk-shim, the OCI runtime or the image store could not do it.
+    #[error("{what}")]
+    Runtime {
+        /// In its own words.
+        what: String,
+    },
     /// A step failed below the CRI.
     #[error("{op} {object}: {source}")]
     Failed {
@@ -121,7 +127,7 @@ impl Error {
             Self::TooMuch { .. } => Code::ResourceExhausted,
             Self::Denied { .. } => Code::PermissionDenied,
             Self::Unimplemented { .. } => Code::Unimplemented,
-            Self::Failed { .. } | Self::CannotRun { .. } => Code::Unknown,
+            Self::Failed { .. } | Self::Runtime { .. } | Self::CannotRun { .. } => Code::Unknown,
         }
     }
 }

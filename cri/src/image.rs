@@ -97,7 +97,7 @@ impl From<husk_image::Error> for Error {
             E::NotFound { .. } | E::UnknownImage { .. } => Self::NotPulled { what },
             E::Unauthorized { .. } | E::Forbidden { .. } => Self::Denied { what },
             E::TooManyRequests { .. } | E::DiskFull { .. } => Self::TooMuch { what },
-            error => Self::failed("image:", "", error),
+            _ => Self::Runtime { what },
         }
     }
 }

@@ -81,10 +81,9 @@ pub fn finish(node: &Node, container: &Container, ended: Ended, started: Option<
     );
     container.entry.note_now(|record| {
         if record.ended.is_none() {
+            let at = if record.started_at == 0 { started.unwrap_or_default() } else { record.started_at };
+            record.started_at = at.min(ended.finished_at);
             record.ended = Some(ended);
-            if record.started_at == 0 {
-                record.started_at = started.unwrap_or_default();
-            }
         }
         if record.phase != ContainerPhase::Removing {
             record.phase = ContainerPhase::Exited;

@@ -12,6 +12,9 @@ use crate::node::{Container, Node};
 use crate::shim;
 use crate::store::ContainerPhase;
 
+/// Time in which the shim tells of an init that a failed start has ended.
+const TOLD: Duration = Duration::from_secs(2);
+
 /// Runs a container's program.
 pub async fn start(node: &Arc<Node>, id: &str) -> Result<()> {
     let container = node.containers.find(id)?;
@@ -42,7 +45,9 @@ async fn launch(node: Arc<Node>, container: Arc<Container>) -> Result<()> {
         Ok(Reply::Started { started_at }) => {
             // Its end may have been seen already; what is known of that stays.
             container.entry.note_now(|record| {
-                record.started_at = started_at;
+                // The clock was read after the start, when a short program may have ended.
+                let ended = record.ended.as_ref().map_or(i64::MAX, |ended| ended.finished_at);
+                record.started_at = started_at.min(ended);
                 if record.phase == ContainerPhase::Created {
                     record.phase = ContainerPhase::Running;
                 }
@@ -51,18 +56,16 @@ async fn launch(node: Arc<Node>, container: Arc<Container>) -> Result<()> {
             Ok(())
         }
         Ok(other) => Err(shim::unexpected("start", &other)),
+        Err(Error::CannotRun { code, what }) => {
+            end::never_ran(&node, &container, code, &what);
+            Err(Error::CannotRun { code, what })
+        }
         Err(error) => {
             // The shim tells the end of its init, if it has ended, with what the runtime wrote down about it.
             let mut ended = container.ended.subscribe();
-            let waited =
-                tokio::time::timeout(Duration::from_secs(2), ended.wait_for(|ended| *ended)).await.is_ok();
-            if !waited {
+            let told = tokio::time::timeout(TOLD, ended.wait_for(|ended| *ended)).await.is_ok();
+            if !told {
                 end::catch_up(&node, &sandbox, &container).await;
-            }
-            if !*container.ended.borrow()
-                && let Error::CannotRun { code, what } = &error
-            {
-                end::never_ran(&node, &container, *code, what);
             }
             Err(error)
         }

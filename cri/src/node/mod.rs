@@ -61,6 +61,8 @@ pub struct Sandbox {
     /// What is known of it.
     pub entry: Entry<SandboxRecord>,
     shim: Mutex<Option<Arc<Shim>>>,
+    /// Its shim or its pause process is gone.
+    pub dead: AtomicBool,
     /// Calls that wait for the end of an exec.
     pub execs: Waiters,
     /// Held while the sandbox is stopped or removed, or a container is made in it.
@@ -92,7 +94,13 @@ impl Named for Container {
 impl Sandbox {
     /// A sandbox with its record on disk, without its shim.
     pub fn new(entry: Entry<SandboxRecord>) -> Self {
-        Self { entry, shim: Mutex::new(None), execs: Waiters::default(), gate: tokio::sync::RwLock::new(()) }
+        Self {
+            entry,
+            shim: Mutex::new(None),
+            dead: AtomicBool::new(false),
+            execs: Waiters::default(),
+            gate: tokio::sync::RwLock::new(()),
+        }
     }
 
     /// Its shim is connected, or gone.

@@ -1,6 +1,7 @@
 //! RunPodSandbox.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use husk_cri_api::{NamespaceMode, PodSandboxConfig, PodSandboxMetadata, RunPodSandboxRequest};
@@ -113,6 +114,10 @@ async fn build(node: &Arc<Node>, sandbox: &Arc<Sandbox>) -> Result<()> {
     sandbox.entry.update_now(|record| record.namespaces = namespaces)?;
     if let Some(netns) = pinned.namespaces.get(&Namespace::Net) {
         network::attach(node, sandbox, netns.clone()).await?;
+    }
+    if sandbox.dead.load(Ordering::SeqCst) {
+        let what = "husk-shim or the pause process ended while the sandbox was being made";
+        return Err(Error::State { what: what.into() });
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What a sandbox's shim tells by itself.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use husk_shim_api::{Event, Exit};
@@ -67,6 +68,7 @@ pub async fn watch(node: Arc<Node>, sandbox: Arc<Sandbox>, mut notices: mpsc::Un
                 );
             }
             Notice::Event(Event::PauseExited { exit }) => {
+                sandbox.dead.store(true, Ordering::SeqCst);
                 let id = sandbox.entry.get().id.clone();
                 tracing::warn!(
                     sandbox_id = id,
@@ -82,6 +84,7 @@ pub async fn watch(node: Arc<Node>, sandbox: Arc<Sandbox>, mut notices: mpsc::Un
             Notice::Lost => break,
         }
     }
+    sandbox.dead.store(true, Ordering::SeqCst);
     sandbox.execs.drop_all();
     lost(&node, &sandbox).await;
 }

@@ -189,7 +189,7 @@ fn failed(failure: husk_shim_api::Failure) -> Error {
         FailureKind::Runtime if matches!(failure.code, Some(126 | 127)) => {
             Error::CannotRun { code: failure.code.unwrap_or_default(), what: failure.message }
         }
-        _ => Error::failed("husk-shim:", "", failure),
+        _ => Error::Runtime { what: failure.message },
     }
 }
 

@@ -1,0 +1,9 @@
+//! The real husk-cri, with husk-shim and husk, over its socket.
+
+mod crash;
+mod exits;
+mod hostile;
+mod node;
+mod pods;
+mod sharing;
+mod stop;
