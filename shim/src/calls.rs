@@ -67,11 +67,7 @@ impl Shim {
             Call::Pin(pin) => self.pin(caller, pin).map(|answer| (answer, None)),
             Call::Create(create) => later(self.create(caller, create)),
             Call::Start { container } => later(self.start(caller, &container)),
-            Call::Kill(kill) => match self.kill(caller, &kill) {
-                Ok(false) => None,
-                Ok(true) => done(Ok(())),
-                Err(e) => done(Err(e)),
-            },
+            Call::Kill(kill) => done(self.kill(&kill)),
             Call::Delete { container, force } => later(self.delete(Some(caller), &container, force)),
             Call::Update { container, resources } => later(self.update(caller, &container, &resources)),
             Call::Exec(exec) => later(self.exec(caller, exec, fds)),

@@ -1,7 +1,7 @@
 //! What the shim knows of each container and exec.
 
 use crate::log::{Lines, LogFile};
-use husk_exit::{Reserved, SentSignal};
+use husk_exit::{Baseline, Reserved, SentSignal};
 use husk_shim_api::{ContainerState, ExecState, Exit, Runtime, Status};
 use rustix::process::Pid;
 use std::os::fd::OwnedFd;
@@ -85,7 +85,7 @@ pub struct Container {
     /// Its runtime works with cgroup v1 as well, and would take a sub-group's name for all of them.
     pub v1: bool,
     /// Counters of its cgroup before the program's start.
-    pub before: Option<crate::evidence::Counters>,
+    pub before: Baseline,
     /// inotify watch of its memory.events.
     pub watch: Option<i32>,
     /// OOM kills seen.

@@ -1,11 +1,10 @@
 //! create, start, update, delete: the runtime's commands for a container.
 
 use crate::container::Container;
-use crate::evidence::Counters;
 use crate::job::{self, Caller, Job, Stdio3, TIDY_TIMEOUT, TIMEOUT, Task, runtime_args};
 use crate::log::{Lines, LogFile, Stream};
 use crate::server::{Shim, failure, internal};
-use husk_exit::Reserved;
+use husk_exit::{Baseline, Reserved};
 use husk_shim_api::{Create, Failure, FailureKind, Reply, Runtime, Status};
 use rustix::process::{Pid, PidfdFlags};
 use std::ffi::OsString;
@@ -159,7 +158,7 @@ impl Shim {
             sent: Vec::new(),
             cgroup: None,
             v1: false,
-            before: None,
+            before: Baseline::default(),
             watch: None,
             oom_kills: 0,
             started_at: 0,
@@ -200,7 +199,7 @@ impl Shim {
             container.pidfd = Some(open_pidfd(pid)?);
             container.cgroup = crate::evidence::own_cgroup(pid, &container.id);
             container.v1 = crate::evidence::uses_v1(pid, &container.id);
-            container.before = container.cgroup.as_deref().map(Counters::read);
+            container.before = container.cgroup.as_deref().map(Baseline::take).unwrap_or_default();
         }
         if let Some((listener, _)) = container.console.take() {
             let master = crate::attach::receive_terminal(&listener)?;
@@ -227,7 +226,7 @@ impl Shim {
                 error.message = text;
             }
             let reserved = container.reserved.take();
-            crate::exits::write_not_started(&container.id, &container.record, reserved, &error.message);
+            crate::exits::write_not_started(&container, reserved, &error.message);
             let (runtime, id) = (container.runtime.clone(), container.id.clone());
             if error.kind != FailureKind::Runtime {
                 // Best effort: there may be nothing to delete.

@@ -1,34 +1,12 @@
 //! What can be known about an end besides its wait status.
 
-use husk_cgroup::{Cgroup, Hierarchy, MemoryEvents};
-use husk_exit::{ExitRecord, LogLine, OomEvidence, OomScope, OomVictim, PidsMax, Rusage, Stream, Throttling};
+use husk_cgroup::Hierarchy;
+use husk_exit::{Baseline, ExitRecord, LogLine, Stream};
 use std::path::{Path, PathBuf};
 
 /// Lines of output that a record quotes, and their bytes.
 const TAIL_LINES: usize = 10;
 const TAIL_BYTES: usize = 2048;
-
-/// Counters of a cgroup.
-#[derive(Debug, Clone, Default)]
-pub struct Counters {
-    /// memory.events.
-    pub memory: Option<MemoryEvents>,
-    /// memory.events.local.
-    local: Option<MemoryEvents>,
-    pids_max: Option<u64>,
-}
-
-impl Counters {
-    /// Reads them; what can't be read is None.
-    pub fn read(dir: &Path) -> Self {
-        let group = Cgroup::open(dir);
-        Self {
-            memory: group.memory_events().ok().flatten(),
-            local: group.memory_events_local().ok().flatten(),
-            pids_max: group.pids_max_hits().ok().flatten(),
-        }
-    }
-}
 
 /// The cgroup2 directory of a container's init, if it is the container's own. A runtime that works with cgroup v1
 /// leaves the process in the shim's: what is counted there, or killed there, is not the container's. The path that
@@ -55,67 +33,13 @@ pub fn uses_v1(pid: i32, id: &str) -> bool {
     text.lines().any(|line| !line.starts_with("0::") && line.contains(id))
 }
 
-/// Adds what the cgroup says. It is read after init's end and before the runtime removes it.
-pub fn gather(record: &mut ExitRecord, dir: Option<&Path>, before: Option<&Counters>) {
-    let Some(dir) = dir else {
-        record
+/// Adds what the cgroup and the kernel's log say. It is read after init's end and before the runtime removes the group.
+pub fn gather(record: &mut ExitRecord, dir: Option<&Path>, before: &Baseline) {
+    match dir {
+        Some(dir) => husk_exit::gather(record, dir, before),
+        None => record
             .gaps
-            .push("the container has no cgroup v2 group of its own: OOM and limits are not known".into());
-        return;
-    };
-    let none = Counters::default();
-    let (before, now) = (before.unwrap_or(&none), Counters::read(dir));
-    match now.memory {
-        Some(memory) => {
-            let grown = memory.since(&before.memory.unwrap_or_default());
-            let local = now.local.map(|local| local.since(&before.local.unwrap_or_default()));
-            if grown.oom_kill > 0 {
-                record.oom = Some(oom(dir, grown, local));
-            }
-        }
-        None => record.gaps.push("no memory controller in cgroup v2: OOM kills are not known".into()),
-    }
-    let hits = now.pids_max.unwrap_or(0).saturating_sub(before.pids_max.unwrap_or(0));
-    if hits > 0 {
-        record.pids_max = Some(PidsMax { hits, limit: number(&dir.join("pids.max")) });
-    }
-    cpu(record, dir);
-}
-
-fn oom(dir: &Path, grown: MemoryEvents, local: Option<MemoryEvents>) -> OomEvidence {
-    OomEvidence {
-        victim: if grown.oom_group_kill > 0 { OomVictim::Group } else { OomVictim::NotKnown },
-        // `oom` counts in the group whose own limit was met.
-        scope: match local {
-            Some(local) if local.oom > 0 => OomScope::Container,
-            _ => OomScope::NotKnown,
-        },
-        kills: local.map_or(grown.oom_kill, |local| local.oom_kill.max(grown.oom_kill)),
-        group_kills: grown.oom_group_kill,
-        max_hits: grown.max,
-        limit: number(&dir.join("memory.max")),
-        peak: number(&dir.join("memory.peak")),
-        ..Default::default()
-    }
-}
-
-fn number(file: &Path) -> Option<u64> {
-    std::fs::read_to_string(file).ok()?.trim().parse().ok()
-}
-
-fn cpu(record: &mut ExitRecord, dir: &Path) {
-    let Ok(text) = std::fs::read_to_string(dir.join("cpu.stat")) else { return };
-    let value = |wanted: &str| {
-        text.lines()
-            .find_map(|line| line.split_once(' ').filter(|(key, _)| *key == wanted)?.1.parse::<u64>().ok())
-    };
-    if let (Some(user_us), Some(system_us)) = (value("user_usec"), value("system_usec")) {
-        record.rusage = Some(Rusage { user_us, system_us, max_rss_kib: 0 });
-    }
-    if let Some(throttled) = value("nr_throttled").filter(|n| *n > 0) {
-        let (periods, throttled_us) =
-            (value("nr_periods").unwrap_or(0), value("throttled_usec").unwrap_or(0));
-        record.throttling = Some(Throttling { periods, throttled, throttled_us });
+            .push("the container has no cgroup v2 group of its own: OOM and limits are not known".into()),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::container::{Container, Ended};
 use crate::evidence;
 use crate::job::Task;
+use crate::runtime_state::RuntimeState;
 use crate::server::Shim;
 use husk_exit::{ExitRecord, Outcome, Reserved, StartFailure, StartFailureKind};
 use husk_shim_api::{Event, Exit, Status};
@@ -52,16 +53,23 @@ impl Shim {
 
 impl Container {
     fn record_end(&mut self, ended: Ended) -> Exit {
+        let state = RuntimeState::of(&self.runtime, &self.id);
         let mut record = ExitRecord::new(&self.id);
         record.pid = self.pid.unsigned_abs();
         record.started_ns = self.started_at.unsigned_abs();
         record.finished_ns = ended.at.unsigned_abs();
         record.outcome = match self.start_error.take() {
-            Some(error) => not_started(&error),
+            Some(error) => not_started(state.as_ref(), &error),
             None => Outcome::Status { raw: ended.status },
         };
         record.sent = std::mem::take(&mut self.sent);
-        evidence::gather(&mut record, self.cgroup.as_deref(), self.before.as_ref());
+        for noted in state.iter().flat_map(RuntimeState::sent) {
+            // Its `delete --force` is the shim's own doing, noted already.
+            if !record.sent.iter().any(|own| (own.signal, own.cause) == (noted.signal, noted.cause)) {
+                record.sent.push(noted);
+            }
+        }
+        evidence::gather(&mut record, self.cgroup.as_deref(), &self.before);
         if let Some(log) = &self.log {
             record.log_tail = evidence::log_tail(&log.tail(32 * 1024));
         }
@@ -69,6 +77,9 @@ impl Container {
             record.gaps.push("it ended before its program was started".into());
         }
         let record_error = commit(&self.record, self.reserved.take(), &record).err();
+        if let Some(state) = &state {
+            state.tell(&record);
+        }
         Exit {
             status: Some(ended.status),
             started_at: self.started_at,
@@ -80,11 +91,11 @@ impl Container {
     }
 }
 
-fn not_started(why: &str) -> Outcome {
-    let subject = why.to_owned();
-    Outcome::NotStarted {
-        failure: StartFailure { kind: StartFailureKind::Setup, subject, ..Default::default() },
-    }
+/// husk's own diagnosis where there is one, else what the runtime said.
+fn not_started(state: Option<&RuntimeState>, why: &str) -> Outcome {
+    let said =
+        || StartFailure { kind: StartFailureKind::Setup, subject: why.to_owned(), ..Default::default() };
+    Outcome::NotStarted { failure: state.and_then(RuntimeState::start_failure).unwrap_or_else(said) }
 }
 
 /// Into the room kept for it, or else into a new file.
@@ -97,10 +108,12 @@ fn commit(path: &Path, reserved: Option<Reserved>, record: &ExitRecord) -> Resul
 }
 
 /// The record of a container that the runtime could not create.
-pub fn write_not_started(id: &str, path: &Path, reserved: Option<Reserved>, why: &str) {
+pub fn write_not_started(container: &Container, reserved: Option<Reserved>, why: &str) {
+    let (id, path) = (&container.id, &container.record);
+    let state = RuntimeState::of(&container.runtime, id);
     let mut record = ExitRecord::new(id);
     record.finished_ns = crate::clock::now().unsigned_abs();
-    record.outcome = not_started(why);
+    record.outcome = not_started(state.as_ref(), why);
     if let Err(e) = commit(path, reserved, &record) {
         eprintln!("husk-shim: container {id}: its record can't be written: {e}");
     }

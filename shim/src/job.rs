@@ -38,8 +38,6 @@ pub enum Task {
     Delete(u32),
     /// `update` of it.
     Update(u32),
-    /// `kill` with a signal that pidfd_send_signal can't be given by name.
-    Kill(u32),
     /// `exec` in a container.
     Exec(u32, u32),
     /// The helper that makes the pod's namespaces.

@@ -190,3 +190,83 @@ impl Lines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LINE_MAX, Lines, LogFile, Stream};
+
+    /// Tag and text of each line.
+    fn read(path: &std::path::Path) -> Vec<(String, String)> {
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.is_empty() || text.ends_with('\n'));
+        let line = |line: &str| {
+            let fields: Vec<&str> = line.splitn(4, ' ').collect();
+            assert_eq!((fields[0].len(), fields[1]), (30, "stdout"));
+            (fields[2].to_owned(), fields[3].to_owned())
+        };
+        text.lines().map(line).collect()
+    }
+
+    #[test]
+    fn chunks_do_not_show_in_the_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut input = Vec::new();
+        for n in 0..200usize {
+            input.extend(vec![b'a' + (n % 26) as u8; (n * 397) % (3 * LINE_MAX)]);
+            input.push(b'\n');
+        }
+        input.extend_from_slice(b"\n\nno end");
+        let mut expected: Vec<(String, String)> = Vec::new();
+        for line in String::from_utf8(input.clone()).unwrap().lines() {
+            let mut rest = line;
+            while rest.len() > LINE_MAX {
+                expected.push(("P".into(), rest[..LINE_MAX].into()));
+                rest = &rest[LINE_MAX..];
+            }
+            expected.push(("F".into(), rest.into()));
+        }
+        for size in [1, 7, 4096, LINE_MAX - 1, LINE_MAX, LINE_MAX + 1, 32 * 1024, input.len()] {
+            let path = dir.path().join(size.to_string());
+            let (mut log, mut lines) = (LogFile::open(&path).unwrap(), Lines::new(Stream::Stdout));
+            // One byte at a time is slow where each is a write: only the beginning then.
+            let input = if size == 1 { &input[..40_000] } else { &input[..] };
+            for chunk in input.chunks(size) {
+                lines.feed(&mut log, chunk);
+            }
+            lines.finish(&mut log);
+            let found = read(&path);
+            if size == 1 {
+                assert_eq!(found[..found.len() - 1], expected[..found.len() - 1]);
+            } else {
+                assert_eq!(found, expected, "in chunks of {size}");
+            }
+            assert!(!log.stalled() && log.pending.capacity() == 0);
+        }
+    }
+
+    #[test]
+    fn a_torn_line_is_cut_off_the_old_file_at_rotation() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut log = LogFile::open(&path).unwrap();
+        // As a full disk leaves it: a whole line, and six bytes of the next.
+        log.pending = b"T stdout F one\nT stdout F two\n".to_vec();
+        std::io::Write::write_all(&mut &log.file, b"T stdout F one\nT stdo").unwrap();
+        log.pending.drain(..15);
+        log.torn = 6;
+        assert_eq!(log.tail(100), b"T stdout F one\nT stdout F two\n");
+        let old = dir.path().join("log.1");
+        std::fs::rename(&path, &old).unwrap();
+        // The rotation's own try to write succeeds, so the line is finished where it began.
+        log.reopen().unwrap();
+        assert_eq!(std::fs::read(&old).unwrap(), b"T stdout F one\nT stdout F two\n");
+        // Without room it is cut off.
+        log.file = std::fs::File::options().read(true).write(true).open("/dev/full").unwrap();
+        log.pending = b"T stdout F three\n".to_vec();
+        log.flush();
+        assert!(log.stalled());
+        log.reopen().unwrap();
+        assert!(!log.stalled());
+        assert_eq!(std::fs::read(&path).unwrap(), b"T stdout F three\n");
+    }
+}

@@ -27,6 +27,7 @@ mod oom_score;
 mod pause;
 mod pin;
 mod poll;
+mod runtime_state;
 mod server;
 mod start;
 mod streams;

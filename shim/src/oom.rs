@@ -54,8 +54,8 @@ impl Shim {
         for container in self.containers.iter_mut().filter(|c| c.watch.is_some() && c.exit.is_none()) {
             let Some(cgroup) = &container.cgroup else { continue };
             let Ok(Some(now)) = Cgroup::open(cgroup).memory_events() else { continue };
-            let before = container.before.as_ref().and_then(|b| b.memory).unwrap_or_default();
-            let kills = now.since(&before).oom_kill;
+            // The group was made for this run: its counters began at zero.
+            let kills = now.oom_kill;
             if kills > container.oom_kills {
                 container.oom_kills = kills;
                 events.push(Event::Oom { container: container.id.clone(), kills });

@@ -203,7 +203,7 @@ impl Shim {
             Task::Create(slot) => self.create_done(slot, job, result),
             Task::Start(slot) => self.start_done(slot, job, result),
             Task::Delete(slot) => self.delete_done(slot, job, result),
-            Task::Update(slot) | Task::Kill(slot) => {
+            Task::Update(slot) => {
                 if let Some(container) = self.at(slot) {
                     container.busy = false;
                 }

@@ -4,6 +4,7 @@ mod daemon;
 mod exec;
 mod exits;
 mod hostile;
+mod limits;
 mod logs;
 mod memory;
 mod pin;
