@@ -1,0 +1,154 @@
+//! Seccomp profiles on the real kernel, under husk and, for comparison, under runc.
+
+use husk_tests::{Bundle, Runtime, temp_dir};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix, SocketType,
+};
+use serde_json::{Value, json};
+use std::io::IoSliceMut;
+use std::mem::MaybeUninit;
+
+/// husk, and runc where it is installed: a profile must mean the same to both.
+fn runtimes() -> Vec<Runtime> {
+    let mut list = vec![Runtime::husk()];
+    list.extend(Runtime::peer("runc"));
+    list
+}
+
+fn with(script: &str, profile: Value) -> Bundle {
+    let mut bundle = Bundle::script(script);
+    bundle.set("/linux/seccomp", profile);
+    bundle
+}
+
+fn deny(names: &[&str], more: Value) -> Value {
+    let mut rule = json!({"names": names, "action": "SCMP_ACT_ERRNO"});
+    rule.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]})
+}
+
+#[test]
+fn the_errno_is_the_profiles() {
+    for runtime in runtimes() {
+        let done = runtime
+            .run(&with("mkdir /x", deny(&["mkdir", "mkdirat"], json!({"errnoRet": 28}))))
+            .expect_code(1);
+        assert!(done.stderr.contains("No space left on device"), "{}: {}", runtime.name, done.stderr);
+        let done = runtime.run(&with("mkdir /x", deny(&["mkdir", "mkdirat"], json!({})))).expect_code(1);
+        assert!(done.stderr.contains("Operation not permitted"), "{}: {}", runtime.name, done.stderr);
+    }
+}
+
+#[test]
+fn arguments_are_compared() {
+    let masked =
+        |index: u32| json!({"index": index, "value": 0o4000, "valueTwo": 0o4000, "op": "SCMP_CMP_MASKED_EQ"});
+    let profile = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["chmod", "fchmod"], "action": "SCMP_ACT_ERRNO", "args": [masked(1)]},
+        {"names": ["fchmodat", "fchmodat2"], "action": "SCMP_ACT_ERRNO", "args": [masked(2)]}]});
+    for runtime in runtimes() {
+        let script = "touch /f; chmod 755 /f && echo plain; chmod 4755 /f || echo refused; stat -c %a /f";
+        let done = runtime.run(&with(script, profile.clone())).ok();
+        assert_eq!(done.text(), "plain\nrefused\n755", "{}", runtime.name);
+    }
+}
+
+#[test]
+fn a_list_of_what_is_allowed_answers_enosys_to_newer_calls() {
+    // Everything that the shell needs is older than the newest name here; the rest is "not implemented", not "denied".
+    let profile: Value = serde_json::to_value(husk_seccomp::default_profile(&[])).unwrap();
+    for runtime in runtimes() {
+        let done = runtime
+            .run(&with("grep Seccomp: /proc/self/status; unshare -U true || echo refused", profile.clone()))
+            .ok();
+        assert_eq!(done.text(), "Seccomp:\t2\nrefused", "{}", runtime.name);
+    }
+}
+
+#[test]
+fn the_default_profile_lets_programs_work() {
+    let profile: Value = serde_json::to_value(husk_seccomp::default_profile(&["CAP_KILL"])).unwrap();
+    let script = "set -e; cd /tmp; echo a >f; mkdir d; mv f d/; ln -s d/f l; cat l; mkfifo p; (echo b >p &); cat p; \
+        ls -l /dev | wc -l >/dev/null; seq 100 | sort -n | tail -n 1; sleep 0; date >/dev/null; \
+        (trap 'echo c; exit' TERM; kill -TERM $(sh -c 'echo $PPID'); sleep 1) ; id -u";
+    for runtime in runtimes() {
+        let done = runtime.run(&with(script, profile.clone())).ok();
+        assert_eq!(done.text(), "a\nb\n100\nc\n0", "{}", runtime.name);
+    }
+}
+
+#[test]
+fn an_exec_is_filtered_too() {
+    let runtime = Runtime::husk();
+    let bundle = with("exec sleep 100000", deny(&["mkdir", "mkdirat"], json!({})));
+    let container = runtime.start(&bundle);
+    let done = container.sh("mkdir /x").expect_code(1);
+    assert!(done.stderr.contains("Operation not permitted"), "{}", done.stderr);
+}
+
+#[test]
+fn unknown_names_are_skipped_and_wrong_profiles_refused_by_place() {
+    let runtime = Runtime::husk();
+    runtime.run(&with("true", deny(&["no_such_call", "mkdir"], json!({})))).ok();
+    for (profile, words) in [
+        (deny(&["mkdir"], json!({"errnoRet": 5000})), "linux.seccomp.syscalls[0].errnoRet"),
+        (deny(&[], json!({})), "linux.seccomp.syscalls[0].names"),
+        (
+            deny(&["mkdir"], json!({"args": [{"index": 9, "value": 0, "op": "SCMP_CMP_EQ"}]})),
+            "linux.seccomp.syscalls[0].args[0].index",
+        ),
+        (deny(&["mkdir"], json!({"action": "SCMP_ACT_NOTIFY"})), "linux.seccomp.listenerPath"),
+        (json!({"defaultAction": "SCMP_ACT_NOTIFY"}), "linux.seccomp.defaultAction"),
+        (json!({"defaultAction": "SCMP_ACT_SHRUG"}), "linux.seccomp.defaultAction"),
+    ] {
+        let done = runtime.run(&with("true", profile)).expect_code(1);
+        assert!(done.stderr.contains(words), "{words}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn the_agent_gets_the_listener_and_the_state() {
+    let runtime = Runtime::husk();
+    let dir = temp_dir();
+    let path = dir.path().join("agent");
+    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+    rustix::net::listen(&socket, 1).unwrap();
+    let mut profile = deny(&["mkdir", "mkdirat"], json!({"action": "SCMP_ACT_NOTIFY"}));
+    profile["listenerPath"] = path.to_str().unwrap().into();
+    profile["listenerMetadata"] = "anything".into();
+    let bundle = with("mkdir /x; echo $? >/result; exec sleep 100000", profile);
+    let container = runtime.start(&bundle);
+
+    let agent = rustix::net::accept(&socket).unwrap();
+    let mut text = vec![0; 16 << 10];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let received = rustix::net::recvmsg(
+        &agent,
+        &mut [IoSliceMut::new(&mut text)],
+        &mut control,
+        RecvFlags::CMSG_CLOEXEC,
+    )
+    .unwrap();
+    let listener = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    let state: Value = serde_json::from_slice(&text[..received.bytes]).unwrap();
+    assert_eq!((&state["metadata"], &state["fds"]), (&json!("anything"), &json!(["seccompFd"])), "{state:#}");
+    assert_eq!(
+        (&state["state"]["id"], &state["pid"]),
+        (&json!(container.id), &json!(container.pid())),
+        "{state:#}"
+    );
+    let listener = listener.expect("a descriptor came along");
+    let link =
+        std::fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&listener))).unwrap();
+    assert!(link.to_string_lossy().contains("seccomp notify"), "{link:?}");
+    // The call waits for an answer; where the agent goes away there is none any more (seccomp_unotify(2): ENOSYS).
+    assert!(!bundle.rootfs().join("result").exists());
+    drop(listener);
+    husk_tests::wait_until("mkdir was answered", || bundle.rootfs().join("result").exists());
+    assert!(!bundle.rootfs().join("x").exists());
+}
