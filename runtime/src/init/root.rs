@@ -104,6 +104,8 @@ pub fn read_only(fd: &OwnedFd, recursive: bool) -> husk_sys::Result<()> {
 
 /// Changes to the new root, and lets go of the host's.
 pub fn change(plan: &Plan, root: &OwnedFd, no_pivot: bool) -> Result<()> {
+    let old = rustix::fs::openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+        .step(|| "open /".into())?;
     rustix::process::fchdir(root).step(|| "enter the root filesystem".into())?;
     if no_pivot {
         rustix::process::chroot(".").step(|| "chroot".into())?;
@@ -112,16 +114,19 @@ pub fn change(plan: &Plan, root: &OwnedFd, no_pivot: bool) -> Result<()> {
         rustix::process::pivot_root(".", ".").map_err(|errno| {
             Failure::call("pivot_root; on a ramdisk the flag --no-pivot is needed", errno)
         })?;
-        // The old root's mounts go from this namespace alone, also where they are shared with the host.
-        let _ =
-            rustix::mount::mount_change(".", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC);
+        // The old root's mounts go from this namespace alone, also where they are shared with the host. By its descriptor:
+        // mount(2) on "." would mean the new root, while umount2(2) means what is on top of it.
+        if plan.propagation.kind == MountPropagationFlags::SHARED {
+            mount::propagate(old.as_fd(), MountPropagationFlags::DOWNSTREAM, true)
+                .step(|| "part the host's mounts from the host".into())?;
+        }
         rustix::mount::unmount(".", UnmountFlags::DETACH).step(|| "let go of the host's root".into())?;
     }
     rustix::process::chdir("/").step(|| "enter the new root".into())?;
     let wanted = plan.propagation;
     if wanted.kind != MountPropagationFlags::DOWNSTREAM {
-        mount::propagate(root.as_fd(), wanted.kind, wanted.recursive)
-            .step(|| "set linux.rootfsPropagation".into())?;
+        // The root alone: each mount in it has a type of its own by now.
+        mount::propagate(root.as_fd(), wanted.kind, false).step(|| "set linux.rootfsPropagation".into())?;
     }
     Ok(())
 }

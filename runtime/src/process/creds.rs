@@ -7,9 +7,27 @@ use super::{
 use crate::plan::{caps, process::Process};
 use husk_sys::Errno;
 use rustix::{
+    fs::FileType,
     process::{Gid, Uid},
     thread::{CapabilitySet, CapabilitySets},
 };
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+/// Gives pipes and sockets among the standard streams to the user, who may then open /dev/stdout anew. Files and devices
+/// are the host's and keep their owner.
+pub fn give_streams(process: &Process) {
+    let give = |fd: BorrowedFd<'_>| {
+        let Ok(stat) = rustix::fs::fstat(fd) else { return };
+        if matches!(FileType::from_raw_mode(stat.st_mode), FileType::Fifo | FileType::Socket) {
+            // Not possible in every user namespace, and then as it always was.
+            let (uid, gid) = (Uid::from_raw(process.uid), Gid::from_raw(process.gid));
+            let _ = rustix::fs::fchown(fd, Some(uid), Some(gid));
+        }
+    };
+    give(std::io::stdin().as_fd());
+    give(std::io::stdout().as_fd());
+    give(std::io::stderr().as_fd());
+}
 
 /// Takes the bounding set down. Needs CAP_SETPCAP, so it comes before the user changes.
 pub fn drop_bounding(process: &Process) -> Result<()> {

@@ -63,6 +63,7 @@ pub fn prepare(context: &Context<'_>) -> Result<Prepared> {
     creds::drop_bounding(process)?;
     // The directory may be one that only root may enter, or only the user: tried as both.
     let entered = rustix::process::chdir(&process.cwd);
+    creds::give_streams(process);
     creds::become_user(process)?;
     creds::set_capabilities(process, context.channel)?;
     if let Err(errno) = entered {
