@@ -12,7 +12,48 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Differences that are known, as `peer fact`, with the reason. A `*` at the end stands for any rest.
-const EXPLAINED: &[(&str, &str, &str)] = &[];
+const EXPLAINED: &[(&str, &str, &str)] = &[
+    ("crun", "dev core", "an old link of crun's; /proc/kcore is masked"),
+    ("*", "mounts /proc/acpi", "husk masks folders with one tmpfs that is nosuid, nodev and noexec, too"),
+    ("*", "mounts /proc/scsi", "husk masks folders with one tmpfs that is nosuid, nodev and noexec, too"),
+    ("*", "mounts /proc/asound", "husk masks folders with one tmpfs that is nosuid, nodev and noexec, too"),
+    ("*", "mounts /sys/firmware", "husk masks folders with one tmpfs that is nosuid, nodev and noexec, too"),
+    (
+        "*",
+        "mounts /proc/keys",
+        "husk masks files with the host's null device, checked, and not with the image's (CVE-2025-31133)",
+    ),
+    (
+        "*",
+        "mounts /proc/kcore",
+        "husk masks files with the host's null device, checked, and not with the image's (CVE-2025-31133)",
+    ),
+    (
+        "*",
+        "mounts /proc/timer_list",
+        "husk masks files with the host's null device, checked, and not with the image's (CVE-2025-31133)",
+    ),
+    (
+        "*",
+        "mounts /proc/latency_stats",
+        "husk masks files with the host's null device, checked, and not with the image's (CVE-2025-31133)",
+    ),
+    (
+        "*",
+        "mounts /proc/sched_debug",
+        "husk masks files with the host's null device, checked, and not with the image's (CVE-2025-31133)",
+    ),
+    (
+        "*",
+        "mounts /proc/timer_stats",
+        "husk masks files with the host's null device, checked, and not with the image's (CVE-2025-31133)",
+    ),
+    (
+        "crun",
+        "mounts /sys",
+        "husk and runc ask for a read-only file system, crun for a read-only mount of it",
+    ),
+];
 
 fn explained(peer: &str, fact: &str) -> Option<&'static str> {
     EXPLAINED.iter().find_map(|(who, what, why)| {

@@ -45,7 +45,6 @@ fn process() {
 fn capabilities_and_limits() {
     check(&[
         ("/process/capabilities/bounding", json!(["CAP_NOPE"]), &["CAP_NOPE"]),
-        ("/process/capabilities/effective", json!(["CAP_SYS_ADMIN"]), &["CAP_SYS_ADMIN"]),
         ("/process/capabilities", json!(["CAP_KILL"]), &["capabilities"]),
         ("/process/rlimits", json!([{"type": "RLIMIT_NOPE", "hard": 1, "soft": 1}]), &["RLIMIT_NOPE"]),
         ("/process/rlimits", json!([{"type": "RLIMIT_NOFILE", "hard": 1, "soft": 2}]), &["rlimits[0]"]),
@@ -187,7 +186,7 @@ fn hooks_sysctls_and_the_rest() {
             json!([{"path": "relative", "type": "c", "major": 1, "minor": 3}]),
             &["devices[0].path"],
         ),
-        ("/linux/resources/devices/0/access", json!("rwz"), &["rwz"]),
+        ("/linux/resources/devices/0/access", json!("rwz"), &["devices[0].access", "z"]),
         ("/linux/resources/memory", json!({"limit": "much"}), &["memory"]),
         ("/linux/resources/hugepageLimits", json!([{"pageSize": "3XB", "limit": 1}]), &["3XB"]),
         ("/linux/resources/pids", json!({"limit": "x"}), &["pids"]),

@@ -120,9 +120,10 @@ fn cve_2024_25621_state_is_not_readable_by_others() {
     let bundle = Bundle::new(&["sleep", "1000"]);
     let container = runtime.start(&bundle);
     let folder = runtime.root().join(&container.id);
-    for path in [runtime.root(), folder.clone()] {
+    // The root may be passed through, for the sockets of containers that other users are given; it cannot be read.
+    for (path, bits) in [(runtime.root(), 0o066), (folder.clone(), 0o077)] {
         let mode = std::fs::metadata(&path).expect("state").permissions().mode();
-        assert_eq!(mode & 0o067, 0, "{} has mode {mode:o}", path.display());
+        assert_eq!(mode & bits, 0, "{} has mode {mode:o}", path.display());
     }
     for entry in std::fs::read_dir(folder).expect("state").flatten() {
         let data = entry.metadata().expect("state");
