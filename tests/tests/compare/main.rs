@@ -53,6 +53,14 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
         "mounts /sys",
         "husk and runc ask for a read-only file system, crun for a read-only mount of it",
     ),
+    ("crun", "mounts /sys/fs/cgroup", "husk names the source cgroup, as runc does"),
+    (
+        "runc",
+        "mounts /sys/fs/cgroup*",
+        "this runc shows version 1 where the machine has it; husk shows version 2 alone",
+    ),
+    ("runc", "cgroup *", "this runc uses version 1 where the machine has it; husk uses version 2 alone"),
+    ("runc", "status NSpid", "runc's own processes take the first numbers of the PID namespace"),
 ];
 
 fn explained(peer: &str, fact: &str) -> Option<&'static str> {
