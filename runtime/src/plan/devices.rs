@@ -59,7 +59,11 @@ pub fn plan(devices: &[LinuxDevice], with_defaults: bool) -> Result<Vec<Device>>
         }
     }
     for (index, device) in devices.iter().enumerate() {
-        planned.push(one(index, device)?);
+        let device = one(index, device)?;
+        // The container's own devpts has it, behind the link that init makes; as a node it would be the host's.
+        if (device.path.as_path(), device.major, device.minor) != (Path::new("/dev/ptmx"), 5, 2) {
+            planned.push(device);
+        }
     }
     Ok(planned)
 }
@@ -116,6 +120,12 @@ mod tests {
         let null = planned.iter().find(|device| device.path.ends_with("null")).unwrap();
         assert_eq!((null.mode, null.uid), (0o600, 5));
         assert!(plan(&[], false).unwrap().is_empty());
+    }
+
+    #[test]
+    fn ptmx_is_that_of_the_containers_own_terminals() {
+        let ptmx = device(r#"{"path":"/dev/ptmx","type":"c","major":5,"minor":2}"#);
+        assert!(plan(&[ptmx], false).unwrap().is_empty());
     }
 
     #[test]
