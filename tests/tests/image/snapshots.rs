@@ -94,6 +94,55 @@ fn whiteouts_hide_what_is_below() {
 }
 
 #[test]
+fn directories_that_a_layer_only_implies_keep_their_attributes() {
+    let world = World::new();
+    let owned = |name: &'static str| husk_tests::image::Header {
+        name,
+        kind: b'5',
+        mode: 0o1777,
+        owner: (11, 12),
+        ..Default::default()
+    };
+    let below = Tar::new()
+        .dir("usr", 0o711)
+        .entry(&owned("usr/tmp"), &[])
+        .dir("gone", 0o700)
+        .dir("changed", 0o700)
+        .dir("opaque", 0o700)
+        .dir("new", 0o750);
+    let middle = Tar::new()
+        .file(".wh.gone", 0, b"")
+        .dir("changed", 0o770)
+        .file("opaque/.wh..wh..opq", 0, b"")
+        .file("usr/tmp/middle", 0o644, b"");
+    let above = Tar::new()
+        .file("usr/tmp/file", 0o644, b"x")
+        .file("gone/file", 0o644, b"x")
+        .file("changed/file", 0o644, b"x")
+        .file("opaque/file", 0o644, b"x")
+        .file("fresh/file", 0o644, b"x");
+    let image = image(vec![below, middle, above]);
+    world.load(&image).unwrap();
+    for read_only in [false, true] {
+        let snapshot = prepare(&world, if read_only { "ro" } else { "rw" }, &image, read_only);
+        let mounted = Mounted::new(&snapshot, &world.dir.path().join("m"));
+        let mode = |name: &str| {
+            let data = std::fs::metadata(mounted.0.join(name)).unwrap();
+            (data.mode() & 0o7777, data.uid(), data.gid())
+        };
+        assert_eq!(mode("usr"), (0o711, 0, 0));
+        assert_eq!(mode("usr/tmp"), (0o1777, 11, 12));
+        assert_eq!(names(&mounted.0.join("usr/tmp")), ["file", "middle"]);
+        // Removed and made anew: what was below says nothing any more.
+        assert_eq!(mode("gone"), (0o755, 0, 0));
+        assert_eq!(mode("opaque"), (0o755, 0, 0));
+        assert_eq!(mode("changed"), (0o770, 0, 0));
+        assert_eq!(mode("fresh"), (0o755, 0, 0));
+        assert_eq!(mode("new"), (0o750, 0, 0));
+    }
+}
+
+#[test]
 fn snapshots_outlive_their_image_and_a_restart() {
     let world = World::new();
     let image = image(vec![Tar::new().file("f", 0o644, b"content")]);

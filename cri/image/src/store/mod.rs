@@ -1,6 +1,7 @@
 //! The store: one directory, one process.
 
 pub(crate) mod disk;
+mod implied;
 mod join;
 mod lease;
 mod load;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::disk::{self, Disk, Durable};
 use super::state::Layer;
-use super::{Inner, blocking, record};
+use super::{Inner, blocking, implied, record};
 use crate::snapshot::check_id;
 use crate::{Error, Result, Snapshot, SnapshotOptions};
 
@@ -49,6 +49,7 @@ pub(super) async fn prepare(
         let top = ingest.path.join(if options.read_only { "fix" } else { "upper" });
         disk::make_dir(&top)?;
         root_attributes(&store.disk, &layers, &top)?;
+        implied::restore(&store.disk, &layers, &top)?;
         if !options.read_only {
             disk::make_dir(&ingest.path.join("work"))?;
         }
