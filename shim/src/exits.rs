@@ -33,6 +33,7 @@ impl Shim {
         if self.jobs.iter().any(starting) {
             return;
         }
+        let deleting = self.jobs.iter().any(|job| job.task == Task::Delete(slot));
         let Some(container) = self.at(slot) else { return };
         let Some(ended) = container.ended.filter(|_| container.exit.is_none()) else { return };
         let read = container.stdout.is_none() && container.stderr.is_none();
@@ -40,7 +41,7 @@ impl Shim {
         if !read && !stalled && now < ended.drain_until {
             return;
         }
-        let exit = container.record_end(ended);
+        let exit = container.record_end(ended, deleting);
         container.exit = Some(exit.clone());
         container.pidfd = None;
         container.stdin = None;
@@ -52,7 +53,7 @@ impl Shim {
 }
 
 impl Container {
-    fn record_end(&mut self, ended: Ended) -> Exit {
+    fn record_end(&mut self, ended: Ended, deleting: bool) -> Exit {
         let state = RuntimeState::of(&self.runtime, &self.id);
         let mut record = ExitRecord::new(&self.id);
         record.pid = self.pid.unsigned_abs();
@@ -77,7 +78,8 @@ impl Container {
             record.gaps.push("it ended before its program was started".into());
         }
         let record_error = commit(&self.record, self.reserved.take(), &record).err();
-        if let Some(state) = &state {
+        // A `delete` under way is removing that directory, file by file.
+        if let Some(state) = state.as_ref().filter(|_| !deleting) {
             state.tell(&record);
         }
         Exit {
