@@ -4,7 +4,7 @@
 //!
 //! A test that fails is run once more, alone. Where it then passes it is named as `FLAKY`, counted, and the run goes on;
 //! where it fails twice the run fails. Only failed tests' output is shown. Tests whose own name begins with `alone_` run by
-//! themselves, after the others of all suites.
+//! themselves, after the others of all suites. FILE gets the counts, and FILE.skipped a line `SUITE TEST` per skipped test.
 
 use std::collections::VecDeque;
 use std::io::{Read, Seek, Write};
@@ -70,7 +70,14 @@ fn main() -> ExitCode {
     let mut tests = Vec::new();
     for suite in &options.suites {
         match list(&suite.name, &suite.program) {
-            Ok(found) => tests.extend(found.into_iter().filter(|test| test.name.contains(&suite.text))),
+            Ok(found) => {
+                for test in found.into_iter().filter(|test| test.name.contains(&suite.text)) {
+                    // A suite may be named several times, with different texts.
+                    if !tests.iter().any(|other: &Test| other.title() == test.title()) {
+                        tests.push(test);
+                    }
+                }
+            }
             Err(message) => {
                 eprintln!("husk-test: {}: {message}", suite.name);
                 return ExitCode::from(2);
@@ -284,7 +291,15 @@ fn finish(options: &Options, report: &Report) -> ExitCode {
     say(&format!("{passed} passed, {failed} failed, {skipped} skipped ({} flaky)", report.flaky.len()));
     if let Some(file) = &options.counts {
         let line = format!("{passed} {failed} {skipped} {}\n", report.flaky.len());
-        if let Err(error) = std::fs::write(file, line) {
+        let titles: String = report
+            .skipped
+            .iter()
+            .filter_map(|line| line.split_once(": ")?.0.split_once("::"))
+            .map(|(suite, test)| format!("{suite} {test}\n"))
+            .collect();
+        let written =
+            std::fs::write(file, line).and_then(|()| std::fs::write(format!("{file}.skipped"), titles));
+        if let Err(error) = written {
             eprintln!("husk-test: {file}: {error}");
             return ExitCode::FAILURE;
         }
