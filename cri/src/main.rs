@@ -14,6 +14,7 @@ mod server;
 mod shim;
 mod spec;
 mod store;
+mod usage;
 mod work;
 
 use std::io::Write;

@@ -131,6 +131,9 @@ async fn agree(node: Arc<Node>, sandbox: Arc<Sandbox>) {
             continue;
         };
         let found = state.containers.iter().find(|found| found.id == known.id);
+        if let Some(pid) = found.and_then(|found| found.pid) {
+            container.hold(pid);
+        }
         match found.map(|found| (found.status, found)) {
             Some((Status::Stopped, found)) if found.exit.is_some() => {
                 if let Some(exit) = &found.exit {

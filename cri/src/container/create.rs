@@ -228,10 +228,13 @@ async fn start_init(node: &Arc<Node>, sandbox: &Arc<Sandbox>, container: &Arc<Co
         created => created?,
     };
     match created {
-        Reply::Created { pid } => container.entry.update_now(|record| {
-            record.pid = pid;
-            record.phase = ContainerPhase::Created;
-        }),
+        Reply::Created { pid } => {
+            container.hold(pid);
+            container.entry.update_now(|record| {
+                record.pid = pid;
+                record.phase = ContainerPhase::Created;
+            })
+        }
         other => Err(shim::unexpected("create", &other)),
     }
 }

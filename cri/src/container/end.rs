@@ -1,6 +1,8 @@
 //! The end of a container: from the exit record to what clients are told.
 
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use husk_cri_api::{ContainerEventResponse, ContainerEventType};
 use husk_exit::{ExitRecord, Found, Outcome, UnknownReason};
@@ -10,6 +12,10 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use crate::node::{Container, Node, Sandbox};
 use crate::store::{ContainerPhase, ContainerRecord, Ended, blocking};
 use crate::{container, sandbox};
+
+/// Time for the reaping of a process whose parent has died, in pauses.
+const REAP_TRIES: u32 = 1500;
+const REAP_PAUSE: Duration = Duration::from_millis(20);
 
 /// The shim has seen the end of a container's init.
 pub async fn ended(node: &Arc<Node>, container: &Arc<Container>, exit: &Exit) {
@@ -105,19 +111,52 @@ pub async fn catch_up(node: &Arc<Node>, sandbox: &Sandbox, container: &Arc<Conta
 }
 
 /// The shim of a running container has died: its end is waited for without one. The exit record may be there, if the
-/// shim died after it wrote that.
+/// shim died after it wrote that; otherwise the kernel tells the status to who holds a pidfd from before the end.
 pub async fn orphaned(node: Arc<Node>, container: Arc<Container>) {
     let record = container.entry.get();
     let file = node.paths.exit_record(&record.id);
-    let known = blocking(move || Ok(husk_exit::read(&file).ok())).await.ok().flatten();
-    let ended = match known {
-        Some(Found::Record(found)) => judge(&found, crate::id::now()),
-        _ => {
+    if let Ok(Found::Record(found)) = husk_exit::read(&file) {
+        return finish(&node, &container, judge(&found, crate::id::now()), None);
+    }
+    let init = container.init.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let raw = match init {
+        Some(init) => status_of(init).await,
+        None => {
             until_gone(record.pid).await;
-            judge_unknown(&record, UnknownReason::MonitorDied)
+            None
         }
     };
-    finish(&node, &container, ended, None);
+    let mut found = match raw {
+        Some(raw) => of_status(&record.id, raw, None),
+        None => ExitRecord {
+            outcome: Outcome::Unknown { reason: UnknownReason::MonitorDied },
+            ..ExitRecord::new(&*record.id)
+        },
+    };
+    let time = |nanos: i64| u64::try_from(nanos).unwrap_or_default();
+    found.pid = u32::try_from(record.pid).unwrap_or_default();
+    found.started_ns = time(record.started_at);
+    found.finished_ns = time(crate::id::now());
+    found.gaps.push("husk-shim had died: nobody watched the container's memory, signals and output".into());
+    if let Err(error) = husk_exit::write(&file, &found) {
+        tracing::warn!(container_id = record.id, %error, "the exit is in husk-cri's own record only");
+    }
+    finish(&node, &container, judge(&found, crate::id::now()), None);
+}
+
+/// The status of a process that has ended or will, once somebody has reaped it: the nearest subreaper, or PID 1, which
+/// may take its time. None: this kernel does not tell.
+async fn status_of(init: OwnedFd) -> Option<i32> {
+    let init = crate::shim::watched(init).ok()?;
+    let _ = init.readable().await;
+    for _ in 0..REAP_TRIES {
+        match husk_sys::pidfd::exit_status(init.get_ref()) {
+            Ok(Some(raw)) => return Some(raw),
+            Ok(None) => tokio::time::sleep(REAP_PAUSE).await,
+            Err(_) => return None,
+        }
+    }
+    None
 }
 
 /// Waits until the process has ended.

@@ -4,6 +4,7 @@ mod cgroup;
 mod features;
 mod paths;
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use husk_cni::{Cni, Settings};
 use husk_cri_api::ContainerEventResponse;
 use husk_image::Store;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::sync::{broadcast, watch};
 
 use crate::config::{Config, Handler};
@@ -19,6 +21,7 @@ use crate::sandbox::Waiters;
 use crate::shim::Shim;
 use crate::spec::Missing;
 use crate::store::{ContainerRecord, Entry, Named, SandboxRecord, Table};
+use crate::usage::LastCpu;
 use crate::work::Work;
 
 pub use cgroup::Cgroups;
@@ -63,6 +66,8 @@ pub struct Sandbox {
     shim: Mutex<Option<Arc<Shim>>>,
     /// Its shim or its pause process is gone.
     pub dead: AtomicBool,
+    /// Last reading of its CPU time.
+    pub cpu: LastCpu,
     /// Calls that wait for the end of an exec.
     pub execs: Waiters,
     /// Held while the sandbox is stopped or removed, or a container is made in it.
@@ -79,8 +84,10 @@ pub struct Container {
     pub deadline: watch::Sender<Option<tokio::time::Instant>>,
     /// Held while it is started or removed.
     pub gate: tokio::sync::Mutex<()>,
-    /// Last reading of its CPU time, for a rate: nanoseconds since the epoch, nanoseconds of CPU.
-    pub cpu: Mutex<Option<(i64, u64)>>,
+    /// Last reading of its CPU time.
+    pub cpu: LastCpu,
+    /// Its init, held since it was made: tells the exit status even where the shim has died (`PIDFD_GET_INFO`).
+    pub init: Mutex<Option<OwnedFd>>,
 }
 
 impl Named for Sandbox {
@@ -98,6 +105,7 @@ impl Sandbox {
             entry,
             shim: Mutex::new(None),
             dead: AtomicBool::new(false),
+            cpu: LastCpu::default(),
             execs: Waiters::default(),
             gate: tokio::sync::RwLock::new(()),
         }
@@ -121,6 +129,12 @@ impl Sandbox {
 }
 
 impl Container {
+    /// Takes hold of its init, which its living shim has named.
+    pub fn hold(&self, pid: i32) {
+        let handle = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        *self.init.lock().unwrap_or_else(PoisonError::into_inner) = handle;
+    }
+
     /// A container with its record on disk.
     pub fn new(entry: Entry<ContainerRecord>) -> Self {
         let ended = entry.get().ended.is_some();
@@ -129,7 +143,8 @@ impl Container {
             ended: watch::Sender::new(ended),
             deadline: watch::Sender::new(None),
             gate: tokio::sync::Mutex::new(()),
-            cpu: Mutex::new(None),
+            cpu: LastCpu::default(),
+            init: Mutex::new(None),
         }
     }
 }

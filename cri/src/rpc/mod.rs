@@ -12,6 +12,8 @@ mod list_container_stats;
 mod list_containers;
 mod list_images;
 mod list_pod_sandbox;
+mod list_pod_sandbox_stats;
+mod pod_sandbox_stats;
 mod pod_sandbox_status;
 mod pull_image;
 mod remove_container;

@@ -174,16 +174,16 @@ impl RuntimeService for Service {
 
     async fn pod_sandbox_stats(
         &self,
-        _request: Request<PodSandboxStatsRequest>,
+        request: Request<PodSandboxStatsRequest>,
     ) -> Reply<PodSandboxStatsResponse> {
-        call!(none "PodSandboxStats")
+        call!(self, pod_sandbox_stats, request)
     }
 
     async fn list_pod_sandbox_stats(
         &self,
-        _request: Request<ListPodSandboxStatsRequest>,
+        request: Request<ListPodSandboxStatsRequest>,
     ) -> Reply<ListPodSandboxStatsResponse> {
-        call!(none "ListPodSandboxStats")
+        call!(self, list_pod_sandbox_stats, request)
     }
 
     async fn checkpoint_container(

@@ -84,7 +84,7 @@ fn host(source: &Path, target: &Path, access: &str, devices: &mut Vec<Value>, ru
                 if !skip {
                     folders.push((path, inside));
                 }
-            } else if item.file_name() != "console"
+            } else if !["console", "ptmx"].iter().any(|name| item.file_name() == *name)
                 && let Some((node, rule)) = node(&path, &inside, access)
             {
                 devices.push(node);

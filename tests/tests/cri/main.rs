@@ -5,5 +5,6 @@ mod exits;
 mod hostile;
 mod node;
 mod pods;
+mod registry;
 mod sharing;
 mod stop;
