@@ -3,6 +3,7 @@
 mod crash;
 mod exits;
 mod hostile;
+mod loss;
 mod node;
 mod pods;
 mod registry;

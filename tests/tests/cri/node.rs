@@ -126,6 +126,25 @@ impl Node {
         self.holder.id()
     }
 
+    /// The node's cgroup.
+    pub fn group(&self) -> PathBuf {
+        self.group.dir()
+    }
+
+    /// All processes and mounts of pods end, and the state folder is empty: what a power cut leaves.
+    pub fn power_off(&self) {
+        std::fs::write(self.group.dir().join("cgroup.kill"), "1").expect("cgroup.kill");
+        wait_until("the group to be empty", || {
+            let events = std::fs::read_to_string(self.group.dir().join("cgroup.events")).unwrap_or_default();
+            events.contains("populated 0")
+        });
+        let state = self.path().join("state");
+        let points = "awk -v s=\"$1/\" 'index($5, s) == 1 { print $5 }' /proc/self/mountinfo";
+        let script = format!("{points} | tac | xargs -r -n 1 umount -l");
+        husk_tests::run(self.command("sh").args(["-c", &script, "sh"]).arg(&state)).ok();
+        std::fs::remove_dir_all(&state).expect("remove the state");
+    }
+
     /// What is left of pods: files below state, mounts, groups, shims, addresses. Empty once all pods are removed.
     pub fn leftovers(&self) -> Vec<String> {
         let mut left = Vec::new();
