@@ -1,7 +1,7 @@
 //! Exit codes, and the states in which a container can be joined.
 
 use crate::{idle, idle_with};
-use husk_tests::{Bundle, Runtime, run};
+use husk_tests::{Bundle, Runtime, cgroup, run};
 use std::os::unix::fs::PermissionsExt;
 
 #[test]
@@ -100,4 +100,24 @@ fn the_end_of_the_container_is_the_end_of_its_execs() {
     husk_tests::wait_until("the exec runs", || container.sh("ps").stdout.matches("sleep").count() == 2);
     container.call("kill", &["KILL"]).ok();
     assert_eq!(exec.wait().unwrap().code(), Some(137));
+}
+
+/// A container that hands controllers on to groups of its own, as one with systemd in it does, takes no processes in its
+/// own group any more ("no internal processes", cgroup-v2.rst): the new one goes to where init is.
+#[test]
+fn a_container_with_groups_of_its_own_can_be_joined() {
+    if !cgroup::needs("memory") {
+        return;
+    }
+    let runtime = Runtime::husk();
+    let (_bundle, container) = idle_with(&runtime, |bundle| {
+        bundle.set("/linux/resources/memory", serde_json::json!({"limit": 64 << 20}));
+    });
+    let group = cgroup::of_process(container.pid());
+    let inner = group.join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    std::fs::write(inner.join("cgroup.procs"), container.pid().to_string()).unwrap();
+    std::fs::write(group.join("cgroup.subtree_control"), "+memory").unwrap();
+    container.sh("exit 3").expect_code(3);
+    container.exec(&["nope"]).expect_code(127);
 }

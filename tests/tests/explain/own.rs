@@ -51,3 +51,31 @@ fn what_cannot_be_explained_says_why() {
     let wrong = Container::named(&runtime, "a/../b");
     wrong.call("explain", &[]).expect_code(1);
 }
+
+/// The end must not get lost because the disk filled up while the container ran: its room was set aside at the start.
+#[test]
+fn the_end_is_recorded_on_a_full_disk() {
+    // The mount namespace, and with it the tmpfs, dies with the script.
+    const SCRIPT: &str = r#"set -e
+        root=$1 bundle=$2; shift 2
+        mount -t tmpfs -o size=1m,mode=755 tmpfs "$root"
+        "$@" --root "$root" run --keep --bundle "$bundle" full </dev/null >/dev/null 2>&1 & husk=$!
+        until [ -e "$bundle/rootfs/ready" ]; do kill -0 $husk; sleep 0.05; done
+        dd if=/dev/zero of="$root/fill" bs=1k 2>/dev/null || true
+        if echo x >"$root/more"; then echo "not full" >&2; exit 99; fi 2>/dev/null
+        touch "$bundle/rootfs/go"
+        code=0; wait $husk || code=$?
+        echo $code
+        "$@" --root "$root" explain --json full
+        "$@" --root "$root" delete --force full
+    "#;
+    let bundle = Bundle::script("touch /ready; until [ -e /go ]; do sleep 0.05; done; exit 5");
+    bundle.write();
+    let root = husk_tests::temp_dir();
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", SCRIPT, "sh"]);
+    let done = run(command.arg(root.path()).arg(bundle.path()).arg(husk_tests::bin("husk"))).ok();
+    let (code, json) = done.stdout.split_once('\n').unwrap();
+    assert_eq!(code, "5");
+    verdict(&serde_json::from_str(json).unwrap(), "Error", 5, "Exited with code 5.");
+}
