@@ -55,7 +55,7 @@ impl Snapshot {
             // Before Linux 6.7 overlayfs has no "lowerdir+", and before 5.2 there is no fsopen(2).
             Err((call, Errno::INVAL | Errno::NOSYS)) => {
                 tracing::debug!(call, "mounting overlayfs by mount(2)");
-                self.mount_by_options(target)
+                self.mount_classic(target)
             }
             Err((call, errno)) => Err(Error::io(call, target, errno)),
             Ok(()) => Ok(()),
@@ -89,7 +89,11 @@ impl Snapshot {
             .map_err(at("move_mount"))
     }
 
-    fn mount_by_options(&self, target: &Path) -> Result<()> {
+    /// Mounts by mount(2), which every kernel has; [`Snapshot::mount`] takes this way where the other is not there.
+    ///
+    /// # Errors
+    /// The kernel refuses the mount, or there are more layers than a page of options can name (about 230).
+    pub fn mount_classic(&self, target: &Path) -> Result<()> {
         let to_error = |errno| Error::io("mount overlay", target, errno);
         let flags = if self.upper.is_some() { MountFlags::empty() } else { MountFlags::RDONLY };
         let plain = self.mount_options();
@@ -105,7 +109,11 @@ impl Snapshot {
         let name = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd()).into_bytes();
         let fds = self.lower.iter().map(open).collect::<Result<Vec<_>>>()?;
         let lower = fds.iter().map(name).collect();
-        let data = CString::new(options(lower, self.upper.as_ref())).map_err(|_| to_error(Errno::INVAL))?;
+        let short = options(lower, self.upper.as_ref());
+        if short.len() >= PAGE {
+            return Err(to_error(Errno::TOOBIG));
+        }
+        let data = CString::new(short).map_err(|_| to_error(Errno::INVAL))?;
         mount("husk", target, "overlay", flags, data.as_c_str()).map_err(to_error)
     }
 

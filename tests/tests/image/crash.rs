@@ -11,7 +11,7 @@ use husk_tests::registry::Registry;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::json;
 
-use crate::world::{assert_nothing_in, config, noise, small};
+use crate::world::{assert_nothing_in, config, noise, reopen, small};
 
 fn big() -> Image {
     let layers = (0..4).map(|at| {
@@ -113,7 +113,7 @@ fn a_killed_pull_leaves_nothing_half_made() {
         child.kill().unwrap();
         child.wait().unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let store = Store::open(&root, config()).unwrap();
+        let store = reopen(&root);
         match store.status(&reference) {
             Some(found) => {
                 whole += 1;
@@ -132,10 +132,9 @@ fn a_killed_pull_leaves_nothing_half_made() {
         assert_nothing_in(&root);
         drop(store);
         drop(runtime);
-        husk_tests::wait_until("the store is released", || Store::open(&root, config()).is_ok());
+        drop(reopen(&root));
     }
     println!("{whole} pulls were whole, {broken} were cut off");
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let store = Store::open(&root, config()).unwrap();
-    runtime.block_on(store.pull(&reference, &Auth::Anonymous, None)).unwrap();
+    runtime.block_on(reopen(&root).pull(&reference, &Auth::Anonymous, None)).unwrap();
 }

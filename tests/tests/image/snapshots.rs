@@ -155,11 +155,8 @@ fn snapshots_outlive_their_image_and_a_restart() {
     drop(runtime);
     drop(store);
     let root = dir.path().join("store");
-    husk_tests::wait_until("the store is released", || {
-        husk_image::Store::open(&root, crate::world::config()).is_ok()
-    });
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let store = husk_image::Store::open(&root, crate::world::config()).unwrap();
+    let store = crate::world::reopen(&root);
     assert!(matches!(husk_image::Store::open(&root, crate::world::config()), Err(Error::Locked(_))));
     let again = store.snapshot("keeps").unwrap();
     assert_eq!(again, snapshot);
@@ -199,6 +196,14 @@ fn three_hundred_layers_and_a_layer_twice() {
     let mounted = Mounted::new(&snapshot, &world.dir.path().join("m"));
     assert_eq!(names(&mounted.0).len(), 300);
     assert_eq!(std::fs::read(mounted.0.join("f299")).unwrap(), b"299");
+    drop(mounted);
+    let classic = Image::new(image.layers[100..].to_vec(), &json!({}));
+    world.load(&classic).unwrap();
+    let snapshot = prepare(&world, "classic", &classic, false);
+    let target = world.dir.path().join("m");
+    snapshot.mount_classic(&target).unwrap();
+    let mounted = Mounted(target);
+    assert_eq!(names(&mounted.0).len(), 201);
     drop(mounted);
     // An image volume: nothing can be written, whatever the layers allow.
     let snapshot = prepare(&world, "volume", &image, true);

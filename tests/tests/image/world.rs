@@ -62,6 +62,16 @@ impl World {
     }
 }
 
+/// Opens a store again whose last user may still have a thread that holds it.
+pub fn reopen(root: &Path) -> Store {
+    let mut store = None;
+    husk_tests::wait_until("the store is released", || {
+        store = Store::open(root, config()).ok();
+        store.is_some()
+    });
+    store.unwrap()
+}
+
 /// Jobs of pulls that failed may take a moment to clear up.
 #[track_caller]
 pub fn assert_nothing_in(root: &Path) {

@@ -69,7 +69,9 @@ impl Store {
     /// # Errors
     /// Another process has it open, or the directory can't be used.
     pub fn open(root: &Path, config: Config) -> Result<Store> {
-        open::open(root, config).map(|inner| Store(Arc::new(inner)))
+        let inner = Arc::new(open::open(root, config)?);
+        record::sync_leftovers(&inner);
+        Ok(Store(inner))
     }
 
     /// Pulls an image. A pull of the same reference with the same credentials that is under way is joined; dropping the

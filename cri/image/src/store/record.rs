@@ -105,6 +105,26 @@ pub(super) fn sync_later(inner: &Arc<Inner>, layers: Vec<Digest>) {
     });
 }
 
+/// The same for layers of a process that ended before it came to that.
+pub(super) fn sync_leftovers(inner: &Arc<Inner>) {
+    let layers: Vec<Digest> = inner
+        .state()
+        .layers
+        .values()
+        .filter(|layer| !layer.synced)
+        .map(|layer| layer.diff_id.clone())
+        .collect();
+    if layers.is_empty() {
+        return;
+    }
+    let store = Arc::clone(inner);
+    std::thread::spawn(move || {
+        if let Err(error) = sync(&store, &layers) {
+            tracing::warn!(%error, "layers are not synced; they would not outlive a power cut");
+        }
+    });
+}
+
 fn sync(inner: &Inner, layers: &[Digest]) -> Result<()> {
     let root = std::fs::File::open(&inner.disk.root)
         .map_err(|error| crate::Error::io("open", &inner.disk.root, error))?;
