@@ -32,6 +32,8 @@ fn main() -> ExitCode {
         eprintln!("husk: {error:#}");
         return ExitCode::FAILURE;
     }
+    let line: Vec<_> = std::env::args_os().skip(1).collect();
+    log::debug(&format!("husk {} is called with {line:?}", env!("CARGO_PKG_VERSION")));
     match commands::dispatch(&cli.global, &cli.command) {
         Ok(code) => code,
         Err(error) => {

@@ -1,4 +1,4 @@
-//! Running hooks: the state on standard input, exactly the given environment, a time limit.
+//! Running hooks: the state on standard input, the given environment and no other, a time limit.
 
 use crate::{
     plan::hooks::Hook,
@@ -10,11 +10,25 @@ use rustix::{
     fs::MemfdFlags,
 };
 use std::{
+    ffi::CString,
     io::Write as _,
     os::fd::{AsFd as _, OwnedFd},
     os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
 };
+
+/// Runs the startContainer hooks: those without an environment of their own have the program's.
+pub fn run_before_program(hooks: &[Hook], state: &State, env: &[CString]) -> Result<()> {
+    let program: Vec<(String, String)> = env
+        .iter()
+        .filter_map(|entry| entry.to_str().ok()?.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    hooks.iter().try_for_each(|hook| {
+        let env = Some(hook.env.clone().unwrap_or_else(|| program.clone()));
+        run(&Hook { env, ..hook.clone() }, state, Status::Created).map_err(Failure::text)
+    })
+}
 
 /// Runs hooks in the container's init, in order; the first that fails ends the start.
 pub fn run_in_child(hooks: &[Hook], state: &State, status: Status) -> Result<()> {
@@ -31,9 +45,10 @@ pub fn run(hook: &Hook, state: &State, status: Status) -> std::result::Result<()
     if let Some((first, rest)) = hook.args.split_first() {
         command.arg0(first).args(rest);
     }
+    if let Some(env) = &hook.env {
+        command.env_clear().envs(env.iter().map(|(key, value)| (key, value)));
+    }
     let mut child = command
-        .env_clear()
-        .envs(hook.env.iter().map(|(key, value)| (key, value)))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::from(said.try_clone().map_err(|error| fail(&error))?))

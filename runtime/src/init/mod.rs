@@ -118,7 +118,7 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
     let prepared = finish::prepare(&context)?;
     channel.report(&Message::Ready)?;
     let started = wait(init, channel).and_then(|()| {
-        hooks::run_in_child(&plan.hooks.start_container, state, Status::Created)?;
+        hooks::run_before_program(&plan.hooks.start_container, state, &prepared.env)?;
         finish::execute(&context, &prepared)
     });
     let Err(failure) = started;

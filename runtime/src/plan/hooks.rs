@@ -13,8 +13,8 @@ pub struct Hook {
     pub path: PathBuf,
     /// Its arguments, argv[0] included.
     pub args: Vec<String>,
-    /// Its whole environment.
-    pub env: Vec<(String, String)>,
+    /// Its whole environment; without one it has that of the program (startContainer) or of husk, as with runc.
+    pub env: Option<Vec<(String, String)>>,
     /// After which time it is killed.
     pub timeout: Option<Duration>,
 }
@@ -60,10 +60,12 @@ fn one(name: &str, index: usize, hook: &OciHook) -> Result<Hook> {
         let problem = format!("{:?} is not an absolute path", hook.path().display());
         return Err(Error::new(format!("{place}.path"), problem));
     }
-    let mut env = Vec::new();
+    let mut env = hook.env().as_ref().map(|_| Vec::new());
     for (number, entry) in hook.env().iter().flatten().enumerate() {
         match entry.split_once('=') {
-            Some((key, value)) if !key.is_empty() => env.push((key.to_owned(), value.to_owned())),
+            Some((key, value)) if !key.is_empty() => {
+                env.get_or_insert_default().push((key.to_owned(), value.to_owned()));
+            }
             _ => {
                 return Err(Error::new(
                     format!("{place}.env[{number}]"),
@@ -105,7 +107,8 @@ mod tests {
         )))
         .unwrap();
         assert_eq!(planned.poststart[0].args, ["/bin/h"]);
-        assert_eq!(planned.poststart[0].env, [("A".to_owned(), "b=c".to_owned())]);
+        assert_eq!(planned.poststart[0].env, Some(vec![("A".to_owned(), "b=c".to_owned())]));
+        assert_eq!(planned.prestart[0].env, None);
         assert_eq!(planned.prestart[0].args, ["x"]);
     }
 

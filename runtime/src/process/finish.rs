@@ -37,7 +37,8 @@ pub struct Context<'a> {
 #[derive(Debug)]
 pub struct Prepared {
     program: CString,
-    env: Vec<CString>,
+    /// The program's whole environment.
+    pub env: Vec<CString>,
     seccomp_loaded: bool,
 }
 
