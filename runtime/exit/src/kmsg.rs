@@ -41,7 +41,10 @@ pub struct SeccompKill {
     pub nr: u32,
 }
 
-/// All lines of the kernel's log that are not older than `since_us`; `None` where it cannot be read.
+/// What the lines that matter here contain. The log has thousands of others, and a shim has a quarter of a MiB.
+const MARKS: [&str; 4] = ["oom-kill:", "illed process ", "memory.oom.group", "type=1326 "];
+
+/// The lines of the kernel's log about kills that are not older than `since_us`; `None` where it cannot be read.
 pub fn read(since_us: u64) -> Option<Vec<Line>> {
     let mut file = OpenOptions::new()
         .read(true)
@@ -54,7 +57,11 @@ pub fn read(since_us: u64) -> Option<Vec<Line>> {
     loop {
         match file.read(&mut buffer) {
             Ok(0) => return Some(lines),
-            Ok(n) => lines.extend(parse_record(&buffer[..n]).filter(|line| line.at_us >= since_us)),
+            Ok(n) => {
+                lines.extend(parse_record(&buffer[..n]).filter(|line| {
+                    line.at_us >= since_us && MARKS.iter().any(|mark| line.text.contains(mark))
+                }))
+            }
             // A record was overwritten while it was to be read; the next read gives the oldest that is there.
             Err(e) if e.raw_os_error() == Some(rustix::io::Errno::PIPE.raw_os_error()) => {}
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
@@ -168,6 +175,16 @@ mod tests {
         let line = parse_record(format!("6,100,123456,-;{OOM}\n SUBSYSTEM=x\n").as_bytes()).unwrap();
         assert_eq!((line.at_us, line.text.as_str()), (123_456, OOM));
         assert_eq!(parse_record(format!("14,100,123456,-;{OOM}\n").as_bytes()), None);
+    }
+
+    #[test]
+    fn every_line_that_is_parsed_has_a_mark() {
+        let group = "Tasks in /a are going to be killed due to memory.oom.group set";
+        for line in
+            [OOM, group, "Out of memory: Killed process 1 (a) anon-rss:1kB", "audit: type=1326 audit(1)"]
+        {
+            assert!(MARKS.iter().any(|mark| line.contains(mark)), "{line}");
+        }
     }
 
     #[test]

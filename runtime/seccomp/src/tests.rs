@@ -335,6 +335,8 @@ fn rule() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn programs_do_what_the_profile_says(
         rules in proptest::collection::vec(rule(), 0..12),
