@@ -4,6 +4,10 @@ use crate::job::Caller;
 use crate::server::{Answer, Shim, failure, internal};
 use husk_shim_api::{Call, Failure, FailureKind, Packet, Reply, Request, State, Status, VERSION};
 use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+/// How long a shutdown may take before the shim goes on serving.
+const SHUTDOWN: Duration = Duration::from_secs(60);
 
 impl Shim {
     /// One packet of a connection. What is no request closes the connection: the peer speaks something else.
@@ -132,7 +136,11 @@ impl Shim {
         if !force && let Some(left) = self.containers.iter().find(|c| !c.deleted) {
             return Err(failure(FailureKind::State, format!("container {} is not deleted", left.id)));
         }
-        self.shutdown = Some(caller);
+        self.shutdown = Some((caller, Instant::now() + SHUTDOWN));
+        // What hangs is not waited for; what it was about to make is deleted below, or by what follows its failure.
+        for job in &mut self.jobs {
+            job.kill();
+        }
         let left: Vec<String> = self.containers.iter().filter(|c| !c.deleted).map(|c| c.id.clone()).collect();
         for id in left {
             // A container whose `create` is under way is deleted when that is done.
@@ -153,11 +161,20 @@ impl Shim {
         for id in ids {
             let _ = self.delete(None, &id, true);
         }
+        let Some((caller, deadline)) = self.shutdown else { return false };
         if !self.containers.is_empty() || !self.jobs.is_empty() || self.pod.pause_alive() {
+            if Instant::now() > deadline {
+                let what = match self.containers.first() {
+                    Some(left) => format!("container {} can't be deleted", left.id),
+                    None => "a runtime does not end".to_owned(),
+                };
+                self.shutdown = None;
+                self.answer(Some(caller), Err(failure(FailureKind::Runtime, what)), None);
+            }
             return false;
         }
         let result = self.unpin();
-        self.answer(self.shutdown, result.map(|()| Reply::Done), None);
+        self.answer(Some(caller), result.map(|()| Reply::Done), None);
         true
     }
 }

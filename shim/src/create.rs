@@ -327,11 +327,8 @@ impl Shim {
         {
             container.sent.push(crate::kill::sent(9, husk_exit::SignalCause::Delete));
         }
-        let mut args: Vec<OsString> = Vec::new();
-        if force {
-            args.push("--force".into());
-        }
-        args.push(id.into());
+        // Also for one that has ended: what the runtime has forgotten is no reason to keep it for ever.
+        let args: Vec<OsString> = vec!["--force".into(), id.into()];
         self.command(slot, &runtime, "delete", args, JobStart::of(Task::Delete(slot), caller))
     }
 

@@ -189,6 +189,23 @@ impl Shim {
         self.links.tell(&self.poll, event);
     }
 
+    /// Tells the end of execs that have outlived their container (in a shared PID namespace they can): nobody will see
+    /// how they end.
+    pub(crate) fn lose_execs(&mut self, container: crate::container::Container) {
+        for exec in container.execs.into_iter().filter(|exec| exec.exit.is_none()) {
+            let exit = Exit {
+                status: exec.ended.map(|(status, _)| status),
+                started_at: exec.started_at,
+                finished_at: exec.ended.map_or_else(crate::clock::now, |(_, at)| at),
+                timed_out: exec.timed_out,
+                record: None,
+                record_error: None,
+            };
+            let event = Event::Exited { container: container.id.clone(), exec: Some(exec.id), exit };
+            self.links.tell(&self.poll, event);
+        }
+    }
+
     /// Time limits, ends that wait for the rest of their processes, and old entries.
     pub(crate) fn exec_timers(&mut self, container: u32, now: Instant) {
         let Some(found) = self.at(container) else { return };

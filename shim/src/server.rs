@@ -39,8 +39,8 @@ pub struct Shim {
     pub(crate) next_slot: u32,
     /// Ends of processes that nobody knew while a runtime was at work: one of them may be what it has just made.
     pub(crate) strays: Vec<(i32, i32, i64)>,
-    /// Shutdown was asked for.
-    pub(crate) shutdown: Option<Caller>,
+    /// Shutdown was asked for, and is given up at that time.
+    pub(crate) shutdown: Option<(Caller, Instant)>,
     children: UnixStream,
 }
 
@@ -242,6 +242,9 @@ impl Shim {
             self.exec_timers(slot, now);
             self.try_record(slot, now);
         }
-        self.containers.retain(|c| !(c.deleted && c.exit.is_some()));
+        while let Some(at) = self.containers.iter().position(|c| c.deleted && c.exit.is_some()) {
+            let container = self.containers.remove(at);
+            self.lose_execs(container);
+        }
     }
 }

@@ -18,6 +18,8 @@ const READY: &[u8] = b"ready\n";
 
 /// Starts a shim and returns once its socket can be connected to.
 pub fn start(config: &Config) -> Result<(), Fatal> {
+    // What the daemon's own starter has left open is no business of the shim's and its containers'.
+    husk_sys::fd::close_on_exec_from(3)?;
     make_dir(&config.dir)?;
     let errors =
         OpenOptions::new().create(true).append(true).mode(0o600).open(config.dir.join("shim.log"))?;

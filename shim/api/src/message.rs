@@ -126,7 +126,7 @@ pub enum Call {
     },
     /// Ends the shim: stops the pause process, unpins the namespaces, removes its directory. Answer: [`Reply::Done`],
     /// then the connection closes. Errors: `State` (containers are left, without `force`, which kills and deletes
-    /// them).
+    /// them), `Runtime` (one can't be deleted within a minute; the shim goes on serving).
     Shutdown {
         /// Kill and delete containers that are left.
         force: bool,
