@@ -3,6 +3,7 @@
 //! Nothing here touches anything but what it is given and the host's files that a field names (devices, volumes); so
 //! it is tested by looking at its output.
 
+mod apparmor;
 mod caps;
 mod devices;
 mod mounts;

@@ -6,8 +6,8 @@ use husk_cri_api::{ContainerConfig, LinuxContainerSecurityContext};
 use husk_image::ImageConfig;
 use serde_json::{Value, json};
 
-use super::Input;
 use super::caps::{self, Sets};
+use super::{Input, apparmor};
 use crate::error::{Context, Error, Result};
 use crate::store::User;
 
@@ -27,6 +27,9 @@ pub fn init(input: &Input<'_>, context: &LinuxContainerSecurityContext) -> Resul
     });
     if let Some(adj) = oom_score_adj(super::resources::requested(config).oom_score_adj)? {
         process["oomScoreAdj"] = json!(adj);
+    }
+    if let Some(profile) = apparmor::profile(context)? {
+        process["apparmorProfile"] = json!(profile);
     }
     Ok(process)
 }

@@ -60,6 +60,9 @@ pub fn build(plan: &Plan, init: &Init, mut trees: Trees) -> Result<OwnedFd> {
     // On top of `/`, where no directory on the way to the root filesystem can be swapped, nor be out of reach. Host paths
     // still resolve: a path begins at the process's root, not at what is mounted on it.
     mount::attach(tree.as_fd(), slash.as_fd()).step(|| "mount the root filesystem: move_mount".into())?;
+    // pivot_root(2) refuses a root that is shared, as one on a shared mount of the host is.
+    mount::propagate(tree.as_fd(), MountPropagationFlags::PRIVATE, false)
+        .step(|| "make the root filesystem private".into())?;
     let root = tree;
     for planned in &plan.mounts {
         mount::perform(plan, planned, root.as_fd(), &mut trees, init.cgroup.as_deref())?;
