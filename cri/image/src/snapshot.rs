@@ -108,8 +108,8 @@ impl Snapshot {
         };
         let name = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd()).into_bytes();
         let fds = self.lower.iter().map(open).collect::<Result<Vec<_>>>()?;
-        let lower = fds.iter().map(name).collect();
-        let short = options(lower, self.upper.as_ref());
+        let lower: Vec<Vec<u8>> = fds.iter().map(name).collect();
+        let short = options(&lower, self.upper.as_ref());
         if short.len() >= PAGE {
             return Err(to_error(Errno::TOOBIG));
         }
@@ -119,7 +119,7 @@ impl Snapshot {
 
     /// The options as mount(8) takes them, for people and for `mount -t overlay`.
     pub fn mount_options(&self) -> Vec<u8> {
-        options(self.lower.iter().map(|path| escape(path)).collect(), self.upper.as_ref())
+        options(&self.lower.iter().map(|path| escape(path)).collect::<Vec<_>>(), self.upper.as_ref())
     }
 
     /// Takes the root filesystem's mount off a directory; it is no error if nothing is mounted there.
@@ -137,7 +137,7 @@ impl Snapshot {
     }
 }
 
-fn options(lower: Vec<Vec<u8>>, upper: Option<&(PathBuf, PathBuf)>) -> Vec<u8> {
+fn options(lower: &[Vec<u8>], upper: Option<&(PathBuf, PathBuf)>) -> Vec<u8> {
     let mut options = [b"lowerdir=".to_vec(), lower.join(&b':')].concat();
     if let Some((upper, work)) = upper {
         for (key, path) in [(&b",upperdir="[..], upper), (b",workdir=", work)] {
@@ -190,6 +190,6 @@ mod tests {
     fn special_characters_in_options_are_escaped() {
         let upper = (PathBuf::from("/u,1"), PathBuf::from("/w"));
         let lower = vec![escape(Path::new("/a:b")), escape(Path::new("/c"))];
-        assert_eq!(options(lower, Some(&upper)), br"lowerdir=/a\:b:/c,upperdir=/u\,1,workdir=/w");
+        assert_eq!(options(&lower, Some(&upper)), br"lowerdir=/a\:b:/c,upperdir=/u\,1,workdir=/w");
     }
 }

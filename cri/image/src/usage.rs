@@ -63,10 +63,10 @@ fn walk(path: &Path) -> Result<Usage, Errno> {
     count.add(&fs::fstat(&*root)?);
     // Each waiting directory holds its parent open: no path is ever looked up twice, and no depth is too much.
     let mut waiting: Vec<(Rc<OwnedFd>, Vec<u8>)> = Vec::new();
-    list(root, &mut count, &mut waiting)?;
+    list(&root, &mut count, &mut waiting)?;
     while let Some((parent, name)) = waiting.pop() {
         match fs::openat(&*parent, &name[..], flags, Mode::empty()) {
-            Ok(dir) => list(Rc::new(dir), &mut count, &mut waiting)?,
+            Ok(dir) => list(&Rc::new(dir), &mut count, &mut waiting)?,
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
             Err(errno) => return Err(errno),
         }
@@ -74,18 +74,22 @@ fn walk(path: &Path) -> Result<Usage, Errno> {
     Ok(count.usage)
 }
 
-fn list(dir: Rc<OwnedFd>, count: &mut Count, waiting: &mut Vec<(Rc<OwnedFd>, Vec<u8>)>) -> Result<(), Errno> {
+fn list(
+    dir: &Rc<OwnedFd>,
+    count: &mut Count,
+    waiting: &mut Vec<(Rc<OwnedFd>, Vec<u8>)>,
+) -> Result<(), Errno> {
     for item in Dir::read_from(dir.as_fd())? {
         let item = item?;
         let name = item.file_name();
         if matches!(name.to_bytes(), b"." | b"..") {
             continue;
         }
-        match fs::statat(&*dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        match fs::statat(&**dir, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => {
                 count.add(&stat);
                 if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
-                    waiting.push((Rc::clone(&dir), name.to_bytes().to_vec()));
+                    waiting.push((Rc::clone(dir), name.to_bytes().to_vec()));
                 }
             }
             Err(Errno::NOENT) => {}

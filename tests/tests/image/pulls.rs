@@ -38,8 +38,8 @@ fn by_tag_and_by_digest_in_every_form() {
         assert_eq!(world.pull(&by_digest).unwrap().id.to_string(), image.id());
         for known in [&reference, &by_digest, &image.id(), &image.id()["sha256:".len()..][..12].to_owned()] {
             let found = world.store.status(known).unwrap_or_else(|| panic!("{known}"));
-            assert_eq!(found.tags, [reference.clone()]);
-            assert_eq!(found.digests, [by_digest.clone()]);
+            assert_eq!(found.tags, [reference.as_str()]);
+            assert_eq!(found.digests, [by_digest.as_str()]);
             assert_eq!(found.config.uid(), Some(1002));
             assert_eq!(found.config.stop_signal.as_deref(), Some("SIGQUIT"));
             assert_eq!((found.config.env.len(), found.config.volumes.len()), (1, 1));
@@ -85,7 +85,7 @@ fn a_tag_moves_and_an_image_has_several() {
     registry.push(&new, "moving", "latest");
     world.pull(&reference).unwrap();
     assert_eq!(world.store.status(&reference).unwrap().id.to_string(), new.id());
-    assert_eq!(world.store.status(&old.id()).unwrap().tags, [second.clone()]);
+    assert_eq!(world.store.status(&old.id()).unwrap().tags, [second.as_str()]);
     world.runtime.block_on(world.store.remove(&second)).unwrap();
     assert!(world.store.status(&old.id()).is_none());
     // Removing twice is no error, and the other image is untouched.

@@ -12,7 +12,7 @@ pub(crate) mod remove;
 mod snapshots;
 mod state;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
@@ -37,7 +37,7 @@ pub(crate) struct Inner {
     disk: Disk,
     state: Mutex<State>,
     /// Held while records change: what is on disk and what is in memory change together.
-    changing: tokio::sync::Mutex<()>,
+    changing: Arc<tokio::sync::Mutex<()>>,
     clients: Clients,
     pulls: Jobs<(Reference, Auth), ImageRef>,
     layer_jobs: Jobs<Digest, ()>,
@@ -51,6 +51,28 @@ impl Inner {
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // A panic while it was held can't have left it half-changed: each change is one insertion or removal.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// Runs blocking work that changes records, with nobody else changing any. The work goes on when the caller stops
+    /// waiting, and so does its hold on the lock. What it gives back as trash is removed after the lock is released.
+    async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Inner>, &mut Vec<PathBuf>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let guard = Arc::clone(&self.changing).lock_owned().await;
+        let store = Arc::clone(self);
+        blocking(move || {
+            let mut trash = Vec::new();
+            let result = work(&store, &mut trash);
+            drop(guard);
+            for path in trash {
+                disk::remove_tree(&path)?;
+            }
+            result
+        })
+        .await
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn open(root: &Path, config: Config) -> Result<Inner> {
         config: Arc::new(config),
         disk,
         state: Mutex::new(state),
-        changing: tokio::sync::Mutex::default(),
+        changing: Arc::default(),
         clients: Default::default(),
         pulls: Default::default(),
         layer_jobs: Default::default(),

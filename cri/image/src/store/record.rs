@@ -3,17 +3,20 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Inner;
 use super::disk::{self, Durable};
 use super::state::Layer;
-use super::{Inner, blocking};
 use crate::{Digest, Image, Result, Usage};
 
 /// Adds an image, or further names to one that is there. Tags move here from the images that had them.
-pub(super) async fn add(inner: &Arc<Inner>, mut image: Image) -> Result<()> {
-    let _changing = inner.changing.lock().await;
+pub(super) async fn add(inner: &Arc<Inner>, image: Image) -> Result<()> {
+    inner.change(move |store, _| write(store, image)).await
+}
+
+fn write(store: &Inner, mut image: Image) -> Result<()> {
     let mut changed = Vec::new();
     {
-        let state = inner.state();
+        let state = store.state();
         for other in state.images.values().filter(|other| other.id != image.id) {
             if other.tags.iter().any(|tag| image.tags.contains(tag)) {
                 let mut other = Image::clone(other);
@@ -32,66 +35,43 @@ pub(super) async fn add(inner: &Arc<Inner>, mut image: Image) -> Result<()> {
     }
     // The new owner first: a tag that two records claim after a crash is better than a lost one.
     changed.insert(0, image);
-    for image in &mut changed {
-        image.pinned = image.tags.iter().any(|tag| inner.config.pins(tag));
+    for mut image in changed {
+        image.pinned = image.tags.iter().any(|tag| store.config.pins(tag));
+        disk::write_record(&store.disk.image(&image.id), &image, Durable::Yes)?;
+        store.state().images.insert(image.id.clone(), Arc::new(image));
     }
-    let changed: Vec<Arc<Image>> = changed.into_iter().map(Arc::new).collect();
-    let store = Arc::clone(inner);
-    blocking(move || {
-        for image in changed {
-            disk::write_record(&store.disk.image(&image.id), &*image, Durable::Yes)?;
-            store.state().images.insert(image.id.clone(), image);
-        }
-        Ok(())
-    })
-    .await
+    Ok(())
 }
 
 /// Removes an image with all its names, and layers that nothing else uses.
 pub(super) async fn remove(inner: &Arc<Inner>, name: &str) -> Result<()> {
-    let _changing = inner.changing.lock().await;
-    let Some(image) = inner.state().find(name) else { return Ok(()) };
-    let store = Arc::clone(inner);
-    let trash = blocking(move || {
+    let name = name.to_owned();
+    let work = move |store: &Arc<Inner>, trash: &mut Vec<PathBuf>| {
+        let Some(image) = store.state().find(&name) else { return Ok(()) };
         let path = store.disk.image(&image.id);
         // Needs no space, so it works on a full disk.
         disk::remove_tree(&path)?;
         store.state().images.remove(&image.id);
-        disk::sync_parent(&path)?;
-        collect(&store)
-    })
-    .await?;
-    drop(_changing);
-    empty(trash).await
+        collect(store, trash)?;
+        disk::sync_parent(&path)
+    };
+    inner.change(work).await
 }
 
-/// Takes unused layers out of their places. Called with `changing` held; the trees go after it is released.
-pub(super) fn collect(inner: &Inner) -> Result<Vec<PathBuf>> {
-    let mut trash = Vec::new();
+/// Takes unused layers out of their places. Called while nobody else changes records.
+pub(super) fn collect(inner: &Inner, trash: &mut Vec<PathBuf>) -> Result<()> {
     // The state stays locked over the renames: a pull that takes its lease now must see which layers are left.
     let mut state = inner.state();
     for diff_id in state.unused_layers() {
         trash.extend(inner.disk.discard(&inner.disk.layer(&diff_id))?);
         state.layers.remove(&diff_id);
     }
-    Ok(trash)
+    Ok(())
 }
 
 /// Drops layers that nothing uses.
 pub(super) async fn collect_now(inner: &Arc<Inner>) -> Result<()> {
-    let changing = inner.changing.lock().await;
-    let store = Arc::clone(inner);
-    let trash = blocking(move || collect(&store)).await?;
-    drop(changing);
-    empty(trash).await
-}
-
-/// Frees the space.
-pub(super) async fn empty(trash: Vec<PathBuf>) -> Result<()> {
-    if trash.is_empty() {
-        return Ok(());
-    }
-    blocking(move || trash.iter().try_for_each(|path| disk::remove_tree(path))).await
+    inner.change(|store, trash| collect(store, trash)).await
 }
 
 /// Brings layers of a fresh pull onto the disk for good, behind the pull's back: until then they are good in this boot

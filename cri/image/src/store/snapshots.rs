@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::disk::{self, Disk, Durable};
 use super::state::Layer;
-use super::{Inner, blocking, implied, record};
+use super::{Inner, implied, record};
 use crate::snapshot::check_id;
 use crate::{Error, Result, Snapshot, SnapshotOptions};
 
@@ -18,9 +18,13 @@ pub(super) async fn prepare(
     options: SnapshotOptions,
 ) -> Result<Snapshot> {
     check_id(id)?;
-    let _changing = inner.changing.lock().await;
+    let (id, image) = (id.to_owned(), image.to_owned());
+    inner.change(move |store, _| make(store, &id, &image, options)).await
+}
+
+fn make(store: &Inner, id: &str, image: &str, options: SnapshotOptions) -> Result<Snapshot> {
     let (snapshot, layers) = {
-        let state = inner.state();
+        let state = store.state();
         let not_found = || Error::NotFound { what: "image", name: image.into() };
         let found = state.find(image).ok_or_else(not_found)?;
         if let Some(existing) = state.snapshots.get(id) {
@@ -42,23 +46,19 @@ pub(super) async fn prepare(
         };
         (snapshot, layers.ok_or_else(not_found)?)
     };
-    let store = Arc::clone(inner);
-    blocking(move || {
-        let ingest = store.disk.ingest()?;
-        disk::write_record(&ingest.path.join("snapshot.json"), &snapshot, Durable::No)?;
-        let top = ingest.path.join(if options.read_only { "fix" } else { "upper" });
-        disk::make_dir(&top)?;
-        root_attributes(&store.disk, &layers, &top)?;
-        implied::restore(&store.disk, &layers, &top)?;
-        if !options.read_only {
-            disk::make_dir(&ingest.path.join("work"))?;
-        }
-        ingest.commit(&store.disk.snapshot(&snapshot.id))?;
-        let snapshot = with_paths(&store.disk, snapshot);
-        store.state().snapshots.insert(snapshot.id.clone(), Arc::new(snapshot.clone()));
-        Ok(snapshot)
-    })
-    .await
+    let ingest = store.disk.ingest()?;
+    disk::write_record(&ingest.path.join("snapshot.json"), &snapshot, Durable::No)?;
+    let top = ingest.path.join(if options.read_only { "fix" } else { "upper" });
+    disk::make_dir(&top)?;
+    root_attributes(&store.disk, &layers, &top)?;
+    implied::restore(&store.disk, &layers, &top)?;
+    if !options.read_only {
+        disk::make_dir(&ingest.path.join("work"))?;
+    }
+    ingest.commit(&store.disk.snapshot(&snapshot.id))?;
+    let snapshot = with_paths(&store.disk, snapshot);
+    store.state().snapshots.insert(snapshot.id.clone(), Arc::new(snapshot.clone()));
+    Ok(snapshot)
 }
 
 /// The mounted root directory shows the attributes of the topmost directory, which is the container's own: they come
@@ -102,15 +102,11 @@ pub(super) fn with_paths(disk: &Disk, mut snapshot: Snapshot) -> Snapshot {
 
 pub(super) async fn remove(inner: &Arc<Inner>, id: &str) -> Result<()> {
     check_id(id)?;
-    let changing = inner.changing.lock().await;
-    let (store, name) = (Arc::clone(inner), id.to_owned());
-    let trash = blocking(move || {
-        let mut trash = Vec::from_iter(store.disk.discard(&store.disk.snapshot(&name))?);
-        store.state().snapshots.remove(&name);
-        trash.extend(record::collect(&store)?);
-        Ok(trash)
-    })
-    .await?;
-    drop(changing);
-    record::empty(trash).await
+    let id = id.to_owned();
+    let work = move |store: &Arc<Inner>, trash: &mut Vec<PathBuf>| {
+        trash.extend(store.disk.discard(&store.disk.snapshot(&id))?);
+        store.state().snapshots.remove(&id);
+        record::collect(store, trash)
+    };
+    inner.change(work).await
 }

@@ -7,6 +7,7 @@ use super::tree::Tree;
 use super::{UnpackError, path};
 
 /// What a marker file says.
+#[derive(Clone, Copy)]
 pub(super) enum Mark<'a> {
     /// Nothing of lower layers shows in the directory of the marker.
     Opaque,
