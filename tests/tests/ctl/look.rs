@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use husk_tests::cgroup::needs;
 use husk_tests::{bin, run, wait_until};
 use serde_json::Value;
 
@@ -98,6 +99,25 @@ fn ends_are_explained_with_their_evidence() {
     let json: Value = serde_json::from_str(&world.ctl(&["explain", "--json", "three"]).ok().stdout).unwrap();
     assert_eq!(json["exitCode"], 3);
     assert_eq!(json["record"]["id"].as_str().map(str::len), Some(64));
+}
+
+#[test]
+fn too_little_memory_is_told_as_that() {
+    if !needs("memory") {
+        return;
+    }
+    let world = World::new();
+    let done = world.run_pod(
+        "hungry",
+        "  restartPolicy: Never
+  containers:
+  - {name: a, image: IMAGE, command: [tail, /dev/zero], resources: {limits: {memory: 32Mi}}}
+",
+    );
+    let done = done.expect_code(137);
+    assert!(done.stderr.contains("huskctl: a: OOMKilled (137)"), "{}", done.stderr);
+    let said = world.ctl(&["explain", "a"]).ok().stdout;
+    assert!(said.contains("OOMKilled (exit code 137)") && said.contains("32"), "{said}");
 }
 
 #[test]
