@@ -1,5 +1,7 @@
 //! `huskctl events`.
 
+use std::io::Write;
+
 use husk_cri_api as cri;
 
 use crate::bytes::short;
@@ -13,7 +15,7 @@ pub async fn events(client: &Client, json: bool) -> anyhow::Result<()> {
         rpc("GetContainerEvents", runtime.get_container_events(cri::GetEventsRequest {})).await?;
     while let Some(event) = stream.message().await? {
         if json {
-            println!("{}", serde_json::to_string(&event)?);
+            writeln!(std::io::stdout(), "{}", serde_json::to_string(&event)?)?;
             continue;
         }
         let pod =
@@ -25,7 +27,11 @@ pub async fn events(client: &Client, json: bool) -> anyhow::Result<()> {
             None => String::new(),
         };
         let what = word(event.container_event_type());
-        println!("{}", printable(&format!("{what} {} {pod}/{name}{detail}", short(&event.container_id))));
+        writeln!(
+            std::io::stdout(),
+            "{}",
+            printable(&format!("{what} {} {pod}/{name}{detail}", short(&event.container_id)))
+        )?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `huskctl explain`.
 
+use std::io::Write;
+
 use husk_cri_api as cri;
 use husk_exit::{ExitRecord, Explanation};
 
@@ -21,10 +23,14 @@ pub async fn explain(client: &Client, word: &str, json: bool) -> anyhow::Result<
     let record =
         answer.info.get(EXIT_RECORD).map(|text| serde_json::from_str::<ExitRecord>(text)).transpose()?;
     match (record, json) {
-        (Some(record), true) => println!("{}", serde_json::to_string_pretty(&Explanation::of(&record))?),
-        (Some(record), false) => print!("{}", Explanation::of(&record).to_text()),
-        (None, true) => println!("{}", serde_json::to_string_pretty(&status)?),
-        (None, false) => println!("{}", without_record(&all.full_name(container), &status)),
+        (Some(record), true) => {
+            writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&Explanation::of(&record))?)?
+        }
+        (Some(record), false) => write!(std::io::stdout(), "{}", Explanation::of(&record).to_text())?,
+        (None, true) => writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&status)?)?,
+        (None, false) => {
+            writeln!(std::io::stdout(), "{}", without_record(&all.full_name(container), &status))?
+        }
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `huskctl info` and `huskctl version`.
 
+use std::io::Write;
+
 use husk_cri_api as cri;
 use serde_json::json;
 
@@ -15,14 +17,20 @@ pub async fn info(client: &Client) -> anyhow::Result<()> {
         "features": status.features,
         "info": inspect::info(status.info),
     });
-    println!("{}", serde_json::to_string_pretty(&object)?);
+    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&object)?)?;
     Ok(())
 }
 
 /// Prints the versions of both sides.
 pub async fn version(client: &Client) -> anyhow::Result<()> {
     let there = rpc("Version", client.runtime.clone().version(cri::VersionRequest::default())).await?;
-    println!("huskctl  {}", env!("CARGO_PKG_VERSION"));
-    println!("runtime  {} {}, CRI {}", there.runtime_name, there.runtime_version, there.runtime_api_version);
+    writeln!(std::io::stdout(), "huskctl  {}", env!("CARGO_PKG_VERSION"))?;
+    writeln!(
+        std::io::stdout(),
+        "runtime  {} {}, CRI {}",
+        there.runtime_name,
+        there.runtime_version,
+        there.runtime_api_version
+    )?;
     Ok(())
 }

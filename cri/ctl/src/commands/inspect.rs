@@ -1,5 +1,7 @@
 //! `huskctl inspect`.
 
+use std::io::Write;
+
 use anyhow::bail;
 use husk_cri_api as cri;
 use serde_json::{Map, Value, json};
@@ -20,7 +22,7 @@ pub async fn inspect(client: &Client, words: &[String]) -> anyhow::Result<()> {
             Err(e) => return Err(e.into()),
         });
     }
-    println!("{}", serde_json::to_string_pretty(&objects)?);
+    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&objects)?)?;
     Ok(())
 }
 

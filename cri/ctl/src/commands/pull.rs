@@ -1,6 +1,7 @@
 //! `huskctl pull`, and the pulls of `run`.
 
 use std::io::IsTerminal;
+use std::io::Write;
 use std::time::Duration;
 
 use husk_cri_api as cri;
@@ -17,7 +18,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// Pulls one image and prints its reference.
 pub async fn pull(client: &Client, args: &PullArgs) -> anyhow::Result<()> {
     let auth = Credentials::read(&args.auth)?.of(&args.image)?;
-    println!("{}", with_progress(client, &args.image, auth, None).await?);
+    writeln!(std::io::stdout(), "{}", with_progress(client, &args.image, auth, None).await?)?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `huskctl rm` and `huskctl rmi`.
 
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -31,7 +32,7 @@ pub async fn remove(
                     bail!("container {} runs; stop it first, or use --force", all.full_name(&c));
                 }
                 container(client, &c.id, force).await?;
-                println!("{}", c.id);
+                writeln!(std::io::stdout(), "{}", c.id)?;
             }
             Found::Pod(p) => {
                 let runs = |c: &&cri::Container| {
@@ -42,7 +43,7 @@ pub async fn remove(
                     bail!("pod {} has a container, {}, that {message}", pod_name(&p), all.full_name(c));
                 }
                 pod(client, data, &all, &p).await?;
-                println!("{}", p.id);
+                writeln!(std::io::stdout(), "{}", p.id)?;
             }
         }
     }
@@ -93,7 +94,7 @@ pub async fn images(client: &Client, words: &[String]) -> anyhow::Result<()> {
         let id = found.image.with_context(|| format!("no image is called {word:?}"))?.id;
         let request = cri::RemoveImageRequest { image: Some(spec(&id)) };
         rpc("RemoveImage", client.images.clone().remove_image(request)).await?;
-        println!("{id}");
+        writeln!(std::io::stdout(), "{id}")?;
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! `huskctl stop`.
 
+use std::io::Write;
+
 use husk_cri_api as cri;
 
 use crate::client::{Client, Error, rpc};
@@ -14,11 +16,11 @@ pub async fn stop(client: &Client, words: &[String], timeout: u32) -> anyhow::Re
         match one {
             Found::Container(c) => {
                 container(client, &c.id, timeout).await?;
-                println!("{}", c.id);
+                writeln!(std::io::stdout(), "{}", c.id)?;
             }
             Found::Pod(p) => {
                 pod(client, &all, &p.id, timeout).await?;
-                println!("{}", p.id);
+                writeln!(std::io::stdout(), "{}", p.id)?;
             }
         }
     }

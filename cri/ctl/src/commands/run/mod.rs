@@ -3,6 +3,7 @@
 mod container;
 mod pod;
 
+use std::io::Write;
 use std::rc::Rc;
 
 use anyhow::Context;
@@ -51,7 +52,7 @@ pub async fn run(args: &RunArgs, all: &Args) -> anyhow::Result<u8> {
     let outcome = set.run_until(Session::work(&session, &credentials, args.detach)).await;
     match outcome {
         Ok(Outcome::Started { sandbox }) => {
-            println!("{sandbox}");
+            writeln!(std::io::stdout(), "{sandbox}")?;
             Ok(0)
         }
         Ok(Outcome::Ended { code }) => {
