@@ -1,5 +1,6 @@
 //! cgroups: groups, limits and devices against the real kernel, and the commands that use them.
 
+mod commands;
 mod devices;
 mod group;
 mod limits;
