@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-const LOOP: &str = "trap 'exit 7' TERM; while :; do sleep 0.1; done";
+/// Says by a file when it can be signalled: before its trap is set, SIGTERM means nothing to a PID 1.
+const LOOP: &str = "trap 'exit 7' TERM; : >/ready; while :; do sleep 0.1; done";
 
 /// A container whose group the test knows.
 fn bundle(script: &str, prefix: &str) -> (Bundle, Group) {
@@ -54,7 +55,9 @@ fn pause_and_resume() {
 fn signals_by_name_and_number() {
     let runtime = Runtime::husk();
     for signal in [&[][..], &["TERM"], &["sigterm"], &["15"]] {
-        let container = runtime.start(&Bundle::script(LOOP));
+        let bundle = Bundle::script(LOOP);
+        let container = runtime.start(&bundle);
+        wait_until("the trap is set", || bundle.rootfs().join("ready").exists());
         container.call("kill", signal).ok();
         container.wait_for("stopped");
         let done = container.call("kill", &["KILL"]).expect_code(1);
@@ -62,7 +65,8 @@ fn signals_by_name_and_number() {
         assert!(done.stderr.contains("container not running"), "{}", done.stderr);
         container.call_with("kill", &["--all"], &["KILL"]).ok();
     }
-    let container = runtime.start(&Bundle::script(LOOP));
+    let bundle = Bundle::script(LOOP);
+    let container = runtime.start(&bundle);
     let done = container.call("kill", &["NOSUCH"]).expect_code(1);
     assert!(done.stderr.contains("unknown signal \"NOSUCH\""), "{}", done.stderr);
     assert_eq!(container.status(), "running");
@@ -160,7 +164,8 @@ fn list_of_no_containers() {
 #[test]
 fn ps_shows_the_containers_processes_alone() {
     let runtime = Runtime::husk();
-    let container = runtime.start(&Bundle::script("sleep 601 & exec sleep 602"));
+    let bundle = Bundle::script("sleep 601 & exec sleep 602");
+    let container = runtime.start(&bundle);
     let pids = || -> Vec<u32> {
         serde_json::from_str(&container.call_with("ps", &["--format", "json"], &[]).ok().stdout).unwrap()
     };
@@ -176,7 +181,8 @@ fn ps_shows_the_containers_processes_alone() {
 #[test]
 fn events_shows_statistics() {
     let runtime = Runtime::husk();
-    let container = runtime.start(&Bundle::script(LOOP));
+    let bundle = Bundle::script(LOOP);
+    let container = runtime.start(&bundle);
     let done = container.call_with("events", &["--stats"], &[]).ok();
     let event: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(event["type"], "stats");
@@ -189,7 +195,8 @@ fn events_shows_statistics() {
 #[test]
 fn events_ends_with_the_container() {
     let runtime = Runtime::husk();
-    let container = runtime.start(&Bundle::script(LOOP));
+    let bundle = Bundle::script(LOOP);
+    let container = runtime.start(&bundle);
     let mut command = runtime.command();
     command.args(["events", "--interval", "50ms", &container.id]).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -251,7 +258,8 @@ fn update_puts_limits_in_force_and_keeps_them() {
 #[test]
 fn update_says_what_is_wrong() {
     let runtime = Runtime::husk();
-    let container = runtime.start(&Bundle::script(LOOP));
+    let bundle = Bundle::script(LOOP);
+    let container = runtime.start(&bundle);
     for (flags, wanted) in [
         (&["--memory", "much"][..], "--memory \"much\""),
         (&["--cpuset-cpus", "all"], "linux.resources.cpu.cpus"),
@@ -335,7 +343,8 @@ fn a_limit_without_its_controller_fails_create_and_leaves_nothing() {
 #[test]
 fn the_default_group_goes_with_its_last_container() {
     let runtime = Runtime::husk();
-    let container = runtime.start(&Bundle::script(LOOP));
+    let bundle = Bundle::script(LOOP);
+    let container = runtime.start(&bundle);
     let dir = of_process(container.pid());
     assert!(dir.ends_with(std::path::Path::new("husk").join(&container.id)), "{}", dir.display());
     container.call_with("delete", &["--force"], &[]).ok();
