@@ -19,14 +19,16 @@ mod client;
 mod message;
 mod packet;
 mod path;
+mod state;
 
 pub use client::{CallError, Client};
 pub use message::{
-    Call, ContainerState, Create, Event, Exec, ExecState, Exit, Failure, FailureKind, IdMapping, Kill,
-    Message, Namespace, Pin, Pinned, Reply, Request, Runtime, State, Status, StopReason,
+    Call, Create, Event, Exec, Failure, FailureKind, IdMapping, Kill, Message, Namespace, Pin, Pinned, Reply,
+    Request, Runtime, StopReason,
 };
 pub use packet::{Connection, INLINE_MAX, MAX_BODY, MAX_FDS, Packet, PacketError};
 pub use path::{Listener, connect};
+pub use state::{ContainerState, ExecState, Exit, State, Status};
 
 /// Version of the messages. A shim answers [`Call::Hello`] of another version with [`FailureKind::Version`] and still
 /// serves [`Call::State`] and [`Call::Shutdown`], whose shape does not change.
