@@ -173,11 +173,12 @@ fn filesystem(
         })?;
     }
     // A tmpfs over a directory of the image keeps the directory's mode, which programs rely on for /tmp and /run.
-    if kind == "tmpfs" && !options.iter().any(|(_, key, _)| key == "mode") {
-        if let Some(stat) = existing.and_then(|fd| rustix::fs::fstat(fd).ok()) {
-            let mode = format!("{:o}", stat.st_mode & 0o7777);
-            set("mode", Some(&mode)).step(|| format!("mount {place}: mode of the directory"))?;
-        }
+    if kind == "tmpfs"
+        && !options.iter().any(|(_, key, _)| key == "mode")
+        && let Some(stat) = existing.and_then(|fd| rustix::fs::fstat(fd).ok())
+    {
+        let mode = format!("{:o}", stat.st_mode & 0o7777);
+        set("mode", Some(&mode)).step(|| format!("mount {place}: mode of the directory"))?;
     }
     if let Some(label) = &plan.mount_label
         && Path::new("/sys/fs/selinux/enforce").exists()

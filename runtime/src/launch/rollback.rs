@@ -47,10 +47,10 @@ impl Drop for Rollback {
             let _ = rustix::process::pidfd_send_signal(child, Signal::KILL);
             let _ = rustix::process::waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
         }
-        if let Some(cgroup) = &self.cgroup {
-            if let Err(error) = cgroup.kill_all().and_then(|()| cgroup.delete()) {
-                log::warn(&format!("remove the cgroup of a container that could not be made: {error}"));
-            }
+        if let Some(cgroup) = &self.cgroup
+            && let Err(error) = cgroup.kill_all().and_then(|()| cgroup.delete())
+        {
+            log::warn(&format!("remove the cgroup of a container that could not be made: {error}"));
         }
         // Where the program could not be started, `explain` still tells why.
         let record = self.dir.path().join("exit.json");

@@ -86,15 +86,6 @@ impl Kind {
             Self::Time => "time",
         }
     }
-
-    /// The file below /proc/PID/ns.
-    pub fn file(self) -> &'static str {
-        match self {
-            Self::Mount => "mnt",
-            Self::Network => "net",
-            kind => kind.word(),
-        }
-    }
 }
 
 /// An offset of a clock in a new time namespace.
