@@ -119,7 +119,11 @@ fn end_init(target: &Target) -> anyhow::Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             let (id, pid) = (&target.state.id, init.pid);
-            bail!("container {id:?}: init (pid {pid}) is still there {} s after SIGKILL", PATIENCE.as_secs());
+            bail!(
+                "container {id:?}: init (pid {pid}) is still there {} s after SIGKILL; it hangs in the kernel, or waits for the \
+                 parent of a process that was executed into the container to reap it",
+                PATIENCE.as_secs()
+            );
         }
         let nap = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
         // EINTR and a wake-up are the same: look again.

@@ -1,6 +1,6 @@
 //! What each flag of `husk exec` does to the process.
 
-use crate::{idle, idle_with};
+use crate::{Orphan, idle, idle_with};
 use husk_tests::{Runtime, cgroup, run, temp_dir};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix, SocketType,
@@ -106,10 +106,12 @@ fn the_process_is_in_the_containers_cgroup_and_namespaces() {
     let runtime = Runtime::husk();
     let (bundle, container) = idle(&runtime);
     let pid_file = bundle.path().join("pid");
+    Orphan::adopt();
     container
         .call_with("exec", &["--detach", "--pid-file", pid_file.to_str().unwrap()], &["sleep", "100000"])
         .ok();
-    let pid: u32 = std::fs::read_to_string(&pid_file).unwrap().parse().unwrap();
+    let first = Orphan::of(&pid_file);
+    let pid = first.pid();
     let init = container.pid();
     assert_eq!(cgroup::of_process(pid), cgroup::of_process(init));
     for kind in ["pid", "mnt", "net", "ipc", "uts", "cgroup", "user"] {
@@ -125,8 +127,8 @@ fn the_process_is_in_the_containers_cgroup_and_namespaces() {
             &["sleep", "100000"],
         )
         .ok();
-    let pid: u32 = std::fs::read_to_string(&pid_file).unwrap().parse().unwrap();
-    assert_eq!(cgroup::of_process(pid), own);
+    let second = Orphan::of(&pid_file);
+    assert_eq!(cgroup::of_process(second.pid()), own);
 }
 
 #[test]
@@ -189,7 +191,11 @@ fn the_terminal_and_the_pidfd_are_sent_away() {
     let dir = temp_dir();
     let (console, pidfd) = (dir.path().join("console"), dir.path().join("pidfd"));
     let (console_socket, pidfd_socket) = (listen(&console), listen(&pidfd));
+    let pid_file = dir.path().join("pid");
+    Orphan::adopt();
     let flags = [
+        "--pid-file",
+        pid_file.to_str().unwrap(),
         "--tty",
         "--detach",
         "--console-socket",
@@ -198,6 +204,7 @@ fn the_terminal_and_the_pidfd_are_sent_away() {
         pidfd.to_str().unwrap(),
     ];
     container.call_with("exec", &flags, &["sh", "-c", "tty; read x; echo got $x"]).ok();
+    let _orphan = Orphan::of(&pid_file);
     let (_, master) = receive(&console_socket);
     let (_, process) = receive(&pidfd_socket);
     let mut terminal = std::fs::File::from(master);
