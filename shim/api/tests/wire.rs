@@ -1,4 +1,5 @@
 //! Pins the wire format: a change here is a change of `VERSION`.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
 
 use husk_shim_api::{
     Call, Client, Connection, Create, Event, Exec, Exit, Failure, FailureKind, INLINE_MAX, Kill, Listener,
