@@ -122,8 +122,7 @@ fn command_and_arguments_stand_for_the_image_s() {
     assert_eq!(args(&[], &["y"]), "/entry y");
     assert_eq!(args(&["/own"], &[]), "/own");
     assert_eq!(args(&["/own"], &["y"]), "/own y");
-    let mut none = Case::default();
-    none.image = ImageConfig::default();
+    let none = Case { image: ImageConfig::default(), ..Default::default() };
     assert!(none.error().contains("config.command"));
 }
 
