@@ -19,7 +19,7 @@ pub const SCRIPT: &str = "
     echo @session; cut -d' ' -f5,6 /proc/1/stat
     echo @host; hostname; cat /proc/sys/kernel/domainname
     echo @links; ip -o link | cut -d: -f2-3 | cut -d' ' -f2,3
-    echo @comm; cat /proc/1/comm; tr '\\0' ' ' </proc/1/cmdline | head -c 20
+    echo @comm; cat /proc/1/comm; tr '\\0' ' ' </proc/1/cmdline | head -c 20; echo
     echo @timer; cat /proc/self/timerslack_ns /proc/self/loginuid /proc/self/coredump_filter 2>/dev/null
     echo @sysfs; touch /sys/x 2>&1; touch /proc/sys/x 2>&1
     echo @end";
