@@ -120,7 +120,7 @@ pub async fn orphaned(node: Arc<Node>, container: Arc<Container>) {
     }
     let init = container.init.lock().unwrap_or_else(PoisonError::into_inner).take();
     let raw = match init {
-        Some(init) => status_of(init).await,
+        Some(init) => status_of(init, record.pid).await,
         None => {
             until_gone(record.pid).await;
             None
@@ -146,17 +146,29 @@ pub async fn orphaned(node: Arc<Node>, container: Arc<Container>) {
 
 /// The status of a process that has ended or will, once somebody has reaped it: the nearest subreaper, or PID 1, which
 /// may take its time. None: this kernel does not tell.
-async fn status_of(init: OwnedFd) -> Option<i32> {
+async fn status_of(init: OwnedFd, pid: i32) -> Option<i32> {
     let init = crate::shim::watched(init).ok()?;
     let _ = init.readable().await;
     for _ in 0..REAP_TRIES {
         match husk_sys::pidfd::exit_status(init.get_ref()) {
             Ok(Some(raw)) => return Some(raw),
-            Ok(None) => tokio::time::sleep(REAP_PAUSE).await,
+            Ok(None) => {}
             Err(_) => return None,
         }
+        // Not reaped: /proc shows its status, and as long as that holds the pid is no other process's.
+        let seen = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|text| zombie(&text));
+        if seen.is_some() && matches!(husk_sys::pidfd::exit_status(init.get_ref()), Ok(None)) {
+            return seen;
+        }
+        tokio::time::sleep(REAP_PAUSE).await;
     }
     None
+}
+
+/// The wait status of a zombie, the last field of proc_pid_stat(5).
+fn zombie(stat: &str) -> Option<i32> {
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.starts_with("Z ").then(|| rest.split_whitespace().nth(49)?.parse().ok()).flatten()
 }
 
 /// Waits until the process has ended.
@@ -186,4 +198,23 @@ pub fn announce(node: &Node, container: &Container, kind: ContainerEventType) {
         pod_sandbox_status: pod,
         containers_statuses: statuses,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_zombie_shows_its_status() {
+        let mut child = std::process::Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
+        let path = format!("/proc/{}/stat", child.id());
+        let begun = std::time::Instant::now();
+        let status = loop {
+            if let Some(status) = super::zombie(&std::fs::read_to_string(&path).unwrap()) {
+                break status;
+            }
+            assert!(begun.elapsed().as_secs() < 60);
+        };
+        assert_eq!(status, 7 << 8);
+        child.wait().unwrap();
+        assert_eq!(super::zombie(&std::fs::read_to_string("/proc/self/stat").unwrap()), None);
+    }
 }
