@@ -5,11 +5,12 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// The machine as podman is to see it: its own network and mounts, cgroup v2 alone, and nothing of /run or /var/lib that
-/// would stay behind. The id ranges are for `--userns=auto`.
+/// The machine as podman is to see it: its own network and mounts, cgroup v2 alone, and nothing of /run, /dev/shm (where
+/// podman's locks are) or /var/lib that would stay behind or be shared with a podman beside it. The id ranges are for `--userns=auto`.
 const VIEW: &str = r#"
 set -e
 mount -t tmpfs tmpfs /run
+mount -t tmpfs tmpfs /dev/shm
 mkdir -p /var/lib/containers
 mount -t tmpfs tmpfs /var/lib/containers
 if [ -d /sys/fs/cgroup/unified ]; then
