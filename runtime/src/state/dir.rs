@@ -74,10 +74,12 @@ impl Dir {
         id::check(id)?;
         let path = root.join(id);
         match fs::symlink_metadata(&path) {
-            Ok(found) if found.is_dir() => {
-                let path = path.canonicalize().with_context(|| format!("resolve {}", path.display()))?;
-                Ok(Some(Self { path }))
-            }
+            Ok(found) if found.is_dir() => match path.canonicalize() {
+                Ok(path) => Ok(Some(Self { path })),
+                // A delete that runs beside this one was quicker.
+                Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error).with_context(|| format!("resolve {}", path.display())),
+            },
             Ok(_) => bail!("{} is not a directory", path.display()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| format!("look at {}", path.display())),
