@@ -68,8 +68,13 @@ impl Inventory {
         one("pod", word, found, |p| format!("{} ({})", short(&p.id), pod_name(p)))
     }
 
-    /// A pod or a container; where both have the name, the pod, which holds the other.
+    /// A pod or a container; where both have the name, the pod, which holds the other. A name goes before the start of
+    /// an id: a container called `a` is not to be missed because some pod's id begins with that letter.
     pub fn any(&self, word: &str) -> Result<Found, Problem> {
+        let a_pod_has_the_name = self.pods.iter().any(|p| p.id == word || pod_name(p) == word);
+        if !a_pod_has_the_name && self.containers.iter().any(|c| c.id == word || self.is_called(c, word)) {
+            return self.container(word).cloned().map(Found::Container);
+        }
         match (self.pod(word), self.container(word)) {
             (Ok(pod), _) => Ok(Found::Pod(pod.clone())),
             (Err(several @ Problem::Several { .. }), _) => Err(several),
@@ -174,6 +179,17 @@ mod tests {
         assert_eq!(all.pod("p2").unwrap().id, "p2");
         assert!(matches!(all.any("db"), Ok(Found::Pod(_))));
         assert!(matches!(all.any("c5"), Ok(Found::Container(_))));
+    }
+
+    #[test]
+    fn a_containers_name_goes_before_the_start_of_a_pods_id() {
+        let mut all = inventory();
+        all.containers[4].metadata.as_mut().unwrap().name = "q".into();
+        assert!(matches!(all.any("q"), Ok(Found::Container(c)) if c.id == "c5"));
+        assert!(matches!(all.any("q3"), Ok(Found::Pod(_))));
+        all.containers[0].metadata.as_mut().unwrap().name = "p".into();
+        all.containers[3].metadata.as_mut().unwrap().name = "p".into();
+        assert!(matches!(all.any("p"), Err(Problem::Several { .. })));
     }
 
     #[test]
