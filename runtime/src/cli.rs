@@ -19,22 +19,22 @@ pub struct Cli {
 /// Flags that every command takes; they stand before the command's name.
 #[derive(Args, Debug)]
 pub struct Global {
-    /// Directory that holds the state of containers (default: /run/husk, or $XDG_RUNTIME_DIR/husk without root)
+    /// Directory with the state of containers, one folder each (default: /run/husk; without root $XDG_RUNTIME_DIR/husk)
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// File to append log lines to (default: standard error)
+    /// File to append log lines to, beside errors on standard error (default: warnings go to standard error)
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
     /// Form of log lines
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub log_format: LogFormat,
-    /// Log what is done step by step
+    /// Log each step as well
     #[arg(long)]
     pub debug: bool,
-    /// Let systemd make the cgroup; cgroupsPath then has the form slice:prefix:name
+    /// Let systemd make the cgroup; linux.cgroupsPath then has the form SLICE:PREFIX:NAME
     #[arg(long)]
     pub systemd_cgroup: bool,
-    /// Whether to ignore cgroup permission errors
+    /// Whether lacking rights on cgroups are passed over
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub rootless: Rootless,
     /// Path of the criu program for checkpoint and restore
@@ -69,11 +69,11 @@ pub enum LogFormat {
 /// Whether lacking rights on cgroups are forgiven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Rootless {
-    /// Forgive.
+    /// Pass them over.
     True,
-    /// Report.
+    /// Fail.
     False,
-    /// Forgive where husk does not run as the machine's root.
+    /// Pass them over unless husk runs as the machine's root.
     Auto,
 }
 

@@ -1,44 +1,5 @@
-//! OCI container runtime that tells the truth about exits.
-//!
-//! The way of a container: [`cli`] → `commands/create.rs` → plan (config.json to plain data) → clone3 →
-//! init stages → exec FIFO → `commands/start.rs`.
+//! The program `husk`; all of it is in the library beside this file.
 
-mod cli;
-mod clock;
-mod commands;
-mod foreground;
-mod init;
-mod launch;
-mod log;
-mod plan;
-mod process;
-mod record;
-mod socket;
-mod state;
-
-use clap::Parser as _;
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    let cli = match cli::Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // --help and --version are "errors" of exit code 0; runc gives 1 for a wrong command line.
-            let _ = error.print();
-            return ExitCode::from(u8::from(error.use_stderr()));
-        }
-    };
-    if let Err(error) = log::open(&cli.global) {
-        eprintln!("husk: {error:#}");
-        return ExitCode::FAILURE;
-    }
-    let line: Vec<_> = std::env::args_os().skip(1).collect();
-    log::debug(&format!("husk {} is called with {line:?}", env!("CARGO_PKG_VERSION")));
-    match commands::dispatch(&cli.global, &cli.command) {
-        Ok(code) => code,
-        Err(error) => {
-            log::fatal(&format!("{error:#}"));
-            ExitCode::from(commands::exit_code(&error))
-        }
-    }
+fn main() -> std::process::ExitCode {
+    husk::main()
 }

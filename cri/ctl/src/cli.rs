@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "huskctl", version, max_term_width = 100)]
 pub struct Args {
-    /// Socket of the CRI server
+    /// Unix socket of the CRI server; any CRI v1 server will do
     #[arg(
         long,
         short = 'r',
@@ -18,9 +18,10 @@ pub struct Args {
         value_name = "SOCKET"
     )]
     pub endpoint: String,
-    /// Where the logs and emptyDir volumes of pods started with `run` are kept
+    /// Folder for the logs and emptyDir volumes of pods that `huskctl run` started
     #[arg(long, global = true, env = "HUSKCTL_DATA", default_value = "/var/lib/huskctl", value_name = "DIR")]
     pub data: PathBuf,
+    /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -32,19 +33,22 @@ pub enum Command {
     Run(RunArgs),
     /// List containers
     Ps {
-        /// Also those that have ended
+        /// Show those that have ended, too
         #[arg(long, short)]
         all: bool,
+        /// How the list is shown.
         #[command(flatten)]
         show: Show,
     },
     /// List pods
     Pods {
+        /// How the list is shown.
         #[command(flatten)]
         show: Show,
     },
     /// List images
     Images {
+        /// How the list is shown.
         #[command(flatten)]
         show: Show,
     },
@@ -54,8 +58,8 @@ pub enum Command {
     Logs(LogsArgs),
     /// Run a command in a container; ends with the command's exit code
     Exec {
-        /// End the command after this many seconds (0: never)
-        #[arg(long, default_value_t = 0)]
+        /// End the command after this many seconds; 0 for never
+        #[arg(long, default_value_t = 0, value_name = "SECONDS")]
         timeout: u32,
         /// Id, unique start of an id, name, or POD/NAME
         container: String,
@@ -66,7 +70,7 @@ pub enum Command {
     /// Stop pods or containers
     Stop {
         /// Seconds between SIGTERM and SIGKILL
-        #[arg(long, short, default_value_t = 10)]
+        #[arg(long, short, default_value_t = 10, value_name = "SECONDS")]
         timeout: u32,
         /// Ids, unique starts of ids, or names
         #[arg(required = true)]
@@ -77,7 +81,7 @@ pub enum Command {
         /// Stop them first if they run
         #[arg(long, short)]
         force: bool,
-        /// Every pod
+        /// Remove every pod
         #[arg(long, conflicts_with = "ids")]
         all: bool,
         /// Ids, unique starts of ids, or names
@@ -108,12 +112,13 @@ pub enum Command {
     Stats {
         /// Id, unique start of an id, name, or POD/NAME; all that run if absent
         container: Option<String>,
+        /// How the list is shown.
         #[command(flatten)]
         show: Show,
     },
     /// Follow what happens to containers
     Events {
-        /// One JSON object per line
+        /// Show one JSON object per line
         #[arg(long)]
         json: bool,
     },
@@ -126,10 +131,10 @@ pub enum Command {
 /// How a list is shown.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct Show {
-    /// Ids alone, one per line
+    /// Show the ids alone, one per line
     #[arg(long, short)]
     pub quiet: bool,
-    /// JSON
+    /// Show JSON
     #[arg(long, conflicts_with = "quiet")]
     pub json: bool,
 }
@@ -137,17 +142,18 @@ pub struct Show {
 /// `run`.
 #[derive(Debug, clap::Args)]
 pub struct RunArgs {
-    /// A Kubernetes Pod manifest; `-` is standard input
+    /// Kubernetes Pod manifest, YAML or JSON; - for standard input
     pub file: PathBuf,
     /// Remove the pod when it is done
     #[arg(long, conflicts_with = "detach")]
     pub rm: bool,
-    /// Start the containers and return; nobody restarts them then
+    /// Start the containers and return; nothing restarts them then
     #[arg(long, short)]
     pub detach: bool,
     /// Seconds before the first restart of a container; doubles up to 300
     #[arg(long, default_value_t = 10.0, value_name = "SECONDS")]
     pub backoff: f64,
+    /// Credentials.
     #[command(flatten)]
     pub auth: AuthArgs,
 }
@@ -155,8 +161,9 @@ pub struct RunArgs {
 /// `pull`.
 #[derive(Debug, clap::Args)]
 pub struct PullArgs {
-    /// The image's reference
+    /// Reference of the image, as registry.example/app:1 or …@sha256:…
     pub image: String,
+    /// Credentials.
     #[command(flatten)]
     pub auth: AuthArgs,
 }
@@ -170,7 +177,7 @@ pub struct AuthArgs {
     /// Read the password or token from standard input
     #[arg(long, requires = "username")]
     pub password_stdin: bool,
-    /// Docker configuration with credentials [default: $DOCKER_CONFIG/config.json, ~/.docker/config.json]
+    /// Docker configuration with credentials (default: $DOCKER_CONFIG/config.json, or ~/.docker/config.json)
     #[arg(long, value_name = "FILE")]
     pub authfile: Option<PathBuf>,
 }
@@ -181,10 +188,10 @@ pub struct LogsArgs {
     /// Go on until the container has ended
     #[arg(long, short)]
     pub follow: bool,
-    /// Only the last lines
+    /// Show only this many last lines
     #[arg(long, value_name = "LINES")]
     pub tail: Option<usize>,
-    /// The attempt before the last one
+    /// Show the log of the attempt before the last one
     #[arg(long, short)]
     pub previous: bool,
     /// Show when each line was written

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// Arguments of `husk delete`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Kill it first where it runs (SIGKILL); succeed where it does not exist
+    /// Kill it with SIGKILL first where it runs, and succeed where it does not exist
     #[arg(long, short)]
     pub force: bool,
     /// Id of the container

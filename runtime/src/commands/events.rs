@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 /// Arguments of `husk events`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Time between two statistics, as 5s
+    /// Time between two statistics, with its unit: 500ms, 5s, 2m
     #[arg(long, value_name = "TIME", default_value = "5s")]
     pub interval: String,
     /// Show the statistics once and end

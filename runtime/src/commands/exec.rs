@@ -25,61 +25,61 @@ use std::{
 /// Arguments of `husk exec`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Unix socket that is sent the terminal's master descriptor
+    /// Unix socket to send the terminal's master descriptor to; needed for --tty with --detach
     #[arg(long, value_name = "PATH")]
     pub console_socket: Option<PathBuf>,
-    /// Unix socket that is sent a pidfd of the process
+    /// Unix socket to send a pidfd of the process to
     #[arg(long, value_name = "PATH")]
     pub pidfd_socket: Option<PathBuf>,
-    /// Working directory in the container
+    /// Working directory, an absolute path in the container (default: that of config.json)
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<PathBuf>,
-    /// Environment variable as NAME=VALUE; may be given several times
+    /// Set an environment variable; may be given several times
     #[arg(long, short, value_name = "NAME=VALUE")]
     pub env: Vec<OsString>,
     /// Allocate a pseudo-terminal
     #[arg(long, short)]
     pub tty: bool,
-    /// User as UID[:GID]
+    /// User, and group if given, as numbers; names are not looked up (default: those of config.json)
     #[arg(long, short, value_name = "UID[:GID]")]
     pub user: Option<String>,
-    /// Additional group ids; may be given several times
+    /// Additional group, as a number; may be given several times, or as a list with commas
     #[arg(long, short = 'g', value_name = "GID", value_delimiter = ',')]
     pub additional_gids: Vec<String>,
-    /// File with the process as JSON
+    /// File with an OCI process object (config.json's "process"); COMMAND and the flags for its parts are then left out
     #[arg(long, short, value_name = "FILE")]
     pub process: Option<PathBuf>,
-    /// Return as soon as the process runs
+    /// Return as soon as the process runs, instead of waiting for its end
     #[arg(long, short)]
     pub detach: bool,
-    /// File to write the process id to
+    /// File to write the process id to, as the host sees it
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
-    /// SELinux label of the process
+    /// SELinux label of the process (default: that of config.json)
     #[arg(long, value_name = "LABEL")]
     pub process_label: Option<String>,
-    /// AppArmor profile of the process
+    /// AppArmor profile of the process (default: that of config.json)
     #[arg(long, value_name = "PROFILE")]
     pub apparmor: Option<String>,
-    /// Set no_new_privs
+    /// Set no_new_privs: set-user-ID programs then gain nothing
     #[arg(long)]
     pub no_new_privs: bool,
-    /// Capability to add; may be given several times
+    /// Capability to add to those of config.json, as CAP_NET_ADMIN; may be given several times
     #[arg(long, short, value_name = "CAP")]
     pub cap: Vec<String>,
-    /// Pass this many further descriptors, beginning with 3 and after those of $LISTEN_FDS
+    /// Number of further descriptors to pass on, from 3 upwards
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub preserve_fds: u32,
-    /// Run in this existing group below the container's cgroup, as [CONTROLLER:]PATH
+    /// Existing cgroup, relative to the container's own, to run in (default: the container's own)
     #[arg(long, value_name = "PATH")]
     pub cgroup: Vec<String>,
-    /// Allow a paused container
+    /// Do not refuse a paused container; the process begins when it is resumed
     #[arg(long)]
     pub ignore_paused: bool,
     /// Id of the container
     #[arg(value_name = "CONTAINER-ID")]
     pub id: String,
-    /// Program and its arguments
+    /// Program and its arguments; looked up in the container's $PATH
     #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
     pub command: Vec<OsString>,
 }

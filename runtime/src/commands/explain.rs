@@ -11,13 +11,13 @@ use std::process::ExitCode;
 /// Arguments of `husk explain`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// As JSON, for programs
+    /// Show the explanation and the exit record as JSON
     #[arg(long)]
     pub json: bool,
-    /// Explain this exec session of the container
+    /// Explain the exec session of this id instead; those of CRI containers are recorded
     #[arg(long, value_name = "EXEC-ID")]
     pub exec_id: Option<String>,
-    /// Id of the container
+    /// Id of the container; it may be deleted already
     #[arg(value_name = "CONTAINER-ID")]
     pub id: String,
 }

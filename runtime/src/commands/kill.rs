@@ -31,13 +31,13 @@ const OTHER_NAMES: [(&str, &str); 3] = [("IOT", "ABRT"), ("CLD", "CHLD"), ("POLL
 /// Arguments of `husk kill`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Send it to all processes of the container, and succeed where it is stopped
+    /// Send it to all processes of the container, and succeed where it is stopped already
     #[arg(long, short)]
     pub all: bool,
     /// Id of the container
     #[arg(value_name = "CONTAINER-ID")]
     pub id: String,
-    /// Signal by name or number
+    /// Signal: a number from 1 to 64, or a name as KILL, SIGKILL, RTMIN+3, in any case
     #[arg(value_name = "SIGNAL", default_value = "SIGTERM", allow_hyphen_values = true)]
     pub signal: String,
 }

@@ -11,10 +11,10 @@ use std::process::ExitCode;
 /// Arguments of `husk list`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// table or json
+    /// Form of the output: table or json
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
     pub format: String,
-    /// Show the ids only
+    /// Show the ids alone, one per line
     #[arg(long, short)]
     pub quiet: bool,
 }

@@ -12,6 +12,7 @@ pub mod explain;
 pub mod features;
 pub mod kill;
 pub mod list;
+pub mod new;
 pub mod pause;
 pub mod ps;
 pub mod restore;

@@ -9,13 +9,13 @@ use std::process::{Command, ExitCode};
 /// Arguments of `husk ps`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// table or json
+    /// Form of the output: table or json
     #[arg(long, short, value_name = "FORMAT", default_value = "table")]
     pub format: String,
     /// Id of the container
     #[arg(value_name = "CONTAINER-ID")]
     pub id: String,
-    /// Options for the ps program
+    /// Options for ps(1), whose output must have a PID column (default: -ef)
     #[arg(value_name = "PS-OPTION", trailing_var_arg = true, allow_hyphen_values = true)]
     pub ps_options: Vec<String>,
 }

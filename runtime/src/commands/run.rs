@@ -1,6 +1,6 @@
 //! `husk run`: creates and starts a container, and waits for its end.
 
-use super::target::Target;
+use super::{new::New, target::Target};
 use crate::{
     cli::Global,
     foreground::{self, Signals},
@@ -10,44 +10,23 @@ use crate::{
 use anyhow::Context as _;
 use husk_exit::{SignalCause, WaitStatus};
 use rustix::process::Pid;
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 /// Arguments of `husk run`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Directory of the bundle (default: the current directory)
-    #[arg(long, short, value_name = "DIR")]
-    pub bundle: Option<PathBuf>,
-    /// Unix socket that is sent the terminal's master descriptor
-    #[arg(long, value_name = "PATH")]
-    pub console_socket: Option<PathBuf>,
-    /// Unix socket that is sent a pidfd of the process
-    #[arg(long, value_name = "PATH")]
-    pub pidfd_socket: Option<PathBuf>,
-    /// File to write the process id to
-    #[arg(long, value_name = "FILE")]
-    pub pid_file: Option<PathBuf>,
-    /// Return as soon as the process runs
+    /// Return as soon as the program runs, instead of waiting for its end
     #[arg(long, short)]
     pub detach: bool,
-    /// Keep the state after the end, until `delete`
+    /// Keep the state after the end, until `husk delete`
     #[arg(long)]
     pub keep: bool,
-    /// Do not become the reaper of orphaned processes
+    /// Do not become the parent of the container's orphaned processes
     #[arg(long)]
     pub no_subreaper: bool,
-    /// Do not use pivot_root; for a root filesystem on a ramdisk
-    #[arg(long)]
-    pub no_pivot: bool,
-    /// Keep the caller's session keyring
-    #[arg(long)]
-    pub no_new_keyring: bool,
-    /// Pass this many further descriptors, beginning with 3 and after those of $LISTEN_FDS
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub preserve_fds: u32,
-    /// Id of the container
-    #[arg(value_name = "CONTAINER-ID")]
-    pub id: String,
+    /// The container.
+    #[command(flatten)]
+    pub new: New,
 }
 
 /// Runs the container.
@@ -58,18 +37,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         let own = i32::try_from(std::process::id()).ok().and_then(Pid::from_raw);
         rustix::process::set_child_subreaper(own).context("become subreaper")?;
     }
-    let options = Options {
-        id: &args.id,
-        bundle: args.bundle.as_deref(),
-        console_socket: args.console_socket.as_deref(),
-        pidfd_socket: args.pidfd_socket.as_deref(),
-        pid_file: args.pid_file.as_deref(),
-        no_pivot: args.no_pivot,
-        no_new_keyring: args.no_new_keyring,
-        preserve_fds: args.preserve_fds,
-        detach: args.detach,
-        fifo: false,
-    };
+    let options = Options { detach: args.detach, fifo: false, ..args.new.options() };
     let mut launched = launch::launch(global, &options)?;
     let signals = if args.detach { None } else { Some(Signals::hold()?) };
     if !args.detach {

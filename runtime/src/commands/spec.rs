@@ -8,10 +8,10 @@ use std::{io::Write as _, path::PathBuf, process::ExitCode};
 /// Arguments of `husk spec`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Directory of the bundle (default: the current directory)
+    /// Directory to write config.json to (default: the current directory)
     #[arg(long, short, value_name = "DIR")]
     pub bundle: Option<PathBuf>,
-    /// For an ordinary user
+    /// Write one that an ordinary user can run: own user namespace, the host's network, no limits
     #[arg(long)]
     pub rootless: bool,
 }

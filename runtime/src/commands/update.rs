@@ -17,55 +17,55 @@ use std::process::ExitCode;
 /// Arguments of `husk update`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// File with an OCI resources object, or - for standard input; all other options are then ignored
+    /// File with an OCI resources object (config.json's linux.resources), - for standard input; other limits are then left out
     #[arg(long, short, value_name = "FILE")]
     pub resources: Option<PathBuf>,
-    /// Weight of block IO, 10 to 1000
+    /// Relative weight of block IO, 10 to 1000
     #[arg(long, value_name = "N")]
     pub blkio_weight: Option<u16>,
-    /// Length of a CPU period in microseconds; 0 for the default
+    /// Length of a CPU period in microseconds, 1000 to 1000000; 0 leaves it
     #[arg(long, value_name = "N")]
     pub cpu_period: Option<u64>,
-    /// CPU time per period in microseconds
+    /// CPU time per period in microseconds, of all CPUs together; -1 for no limit
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub cpu_quota: Option<i64>,
-    /// CPU time that may be saved up, in microseconds
+    /// CPU time that may be saved up for later periods, in microseconds
     #[arg(long, value_name = "N")]
     pub cpu_burst: Option<u64>,
-    /// Relative weight of CPU time (cgroup v1 shares)
+    /// Relative weight of CPU time as cgroup v1 shares, 2 to 262144; 1024 is usual
     #[arg(long, value_name = "N")]
     pub cpu_share: Option<u64>,
-    /// Real-time period in microseconds
+    /// Real-time period in microseconds; ignored with a warning, as cgroup v2 has none
     #[arg(long, value_name = "N")]
     pub cpu_rt_period: Option<u64>,
-    /// Real-time CPU time per period in microseconds
+    /// Real-time CPU time per period in microseconds; ignored with a warning, as cgroup v2 has none
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub cpu_rt_runtime: Option<i64>,
     /// 1 to let the container run only when the machine is idle, 0 for normal
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub cpu_idle: Option<i64>,
-    /// CPUs to use, as 0-3,7
+    /// CPUs to use, as a list of numbers and ranges: 0-3,7
     #[arg(long, value_name = "LIST")]
     pub cpuset_cpus: Option<String>,
-    /// Memory nodes to use
+    /// Memory nodes to use, as a list of numbers and ranges: 0-1
     #[arg(long, value_name = "LIST")]
     pub cpuset_mems: Option<String>,
-    /// Memory limit, in bytes or with a suffix k, m, g
+    /// Memory limit in bytes, or with a suffix k, m, g, t, p (powers of 1024); -1 for no limit
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub memory: Option<String>,
-    /// Memory reservation, in bytes or with a suffix
+    /// Memory that is reclaimed last, in bytes or with a suffix; -1 for none
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub memory_reservation: Option<String>,
-    /// Memory and swap together; -1 for no limit
+    /// Memory and swap together, in bytes or with a suffix; -1 for no limit on swap
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub memory_swap: Option<String>,
-    /// Number of processes
+    /// Greatest number of processes and threads; -1 for no limit
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub pids_limit: Option<i64>,
-    /// Schema of Intel RDT cache allocation
+    /// Schema of Intel RDT cache allocation; not supported, so this is an error
     #[arg(long, value_name = "SCHEMA")]
     pub l3_cache_schema: Option<String>,
-    /// Schema of Intel RDT memory bandwidth
+    /// Schema of Intel RDT memory bandwidth; not supported, so this is an error
     #[arg(long, value_name = "SCHEMA")]
     pub mem_bw_schema: Option<String>,
     /// Id of the container
