@@ -13,6 +13,7 @@ mod foreground;
 mod init;
 mod launch;
 mod log;
+mod netdev;
 mod plan;
 mod process;
 mod record;

@@ -101,7 +101,7 @@ fn features() -> Value {
                 "flags": ["MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"]
             },
             "mountExtensions": {"idmap": {"enabled": true}},
-            "netDevices": {"enabled": false}
+            "netDevices": {"enabled": true}
         },
         "annotations": {"io.husk.version": env!("CARGO_PKG_VERSION")},
         "potentiallyUnsafeConfigAnnotations": []

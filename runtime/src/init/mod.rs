@@ -89,6 +89,10 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
     if plan.namespaces.is_new(Kind::Network) {
         net::loopback_up()?;
     }
+    if !plan.net_devices.is_empty() {
+        channel.report(&Message::NeedDevices)?;
+        channel.wait_for_go()?;
+    }
     let root = root::build(plan, init, trees)?;
     names(plan, init)?;
     channel.report(&Message::Mounted)?;

@@ -13,7 +13,7 @@ use crate::{
     cli::Global,
     commands::ExitWith,
     init::{Barrier, Init, hooks},
-    log,
+    log, netdev,
     plan::{self, Plan, config, namespaces::Kind},
     process::{
         channel::{Channel, Message},
@@ -325,6 +325,10 @@ impl Parent<'_> {
                     }
                     self.raise_limits();
                     trees::send(self.plan, self.proc, self.child.pid, channel)?;
+                    channel.send(&Message::Go)?;
+                }
+                Message::NeedDevices => {
+                    netdev::move_all(&self.plan.net_devices, self.proc, self.child.pid)?;
                     channel.send(&Message::Go)?;
                 }
                 Message::Mounted => {

@@ -54,9 +54,6 @@ pub fn check_version(version: &str) -> Result<()> {
 
 /// Fields that are in the specification and that husk does not do: saying so is better than a container without them.
 pub fn refuse_unsupported(linux: &Linux) -> Result<()> {
-    if linux.net_devices().as_ref().is_some_and(|devices| !devices.is_empty()) {
-        return Err(Error::new("linux.netDevices", "is not supported yet"));
-    }
     if linux.intel_rdt().is_some() {
         return Err(Error::new(
             "linux.intelRdt",

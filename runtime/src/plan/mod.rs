@@ -9,6 +9,7 @@ pub mod hooks;
 pub mod ids;
 pub mod mounts;
 pub mod namespaces;
+pub mod net_devices;
 pub mod paths;
 pub mod process;
 pub mod rlimits;
@@ -53,6 +54,8 @@ pub struct Plan {
     pub propagation: paths::RootPropagation,
     /// Namespaces to make and to join.
     pub namespaces: namespaces::Plan,
+    /// Network devices to move into the container.
+    pub net_devices: Vec<net_devices::Device>,
     /// Mounts, in order.
     pub mounts: Vec<mounts::Mount>,
     /// Device nodes; empty where /dev is the host's.
@@ -109,6 +112,7 @@ pub fn plan(spec: &Spec, id: &str, bundle: &Path) -> Result<Plan> {
             None => None,
         },
         hooks: hooks::plan(spec.hooks().as_ref())?,
+        net_devices: net_devices::plan(linux.net_devices().as_ref(), &namespaces)?,
         namespaces,
         mounts,
     };

@@ -5,6 +5,8 @@
 //!      │ ◄──────────── Pid (from the stage, where there is one)
 //!      │ ◄──────────── NeedMaps ──────────────────────┤ after clone3, in the new user namespace
 //!      ├── Go [+ Tree…] ──────────────────────────────► mappings are written
+//!      │ ◄──────────── NeedDevices ───────────────────┤ where there are linux.netDevices
+//!      ├── Go ────────────────────────────────────────► they are in the child's network namespace
 //!      │ ◄──────────── Mounted ───────────────────────┤ all mounts made, before pivot_root
 //!      ├── Go ────────────────────────────────────────► prestart and createRuntime hooks have run
 //!      │ ◄──────────── Console + descriptor ──────────┤
@@ -42,6 +44,8 @@ pub enum Message {
     NeedMaps,
     /// A detached mount for `mounts[n]`, or for the root where there is no n; the descriptor goes along.
     Tree(Option<usize>),
+    /// The child is in its network namespace, and waits for the devices that are moved there.
+    NeedDevices,
     /// The child waits for the hooks of the runtime's namespace.
     Mounted,
     /// The terminal's master descriptor goes along.

@@ -8,5 +8,6 @@ mod ids;
 mod life;
 mod mounts;
 mod namespaces;
+mod netdev;
 mod process;
 mod terminal;
