@@ -59,6 +59,8 @@ pub fn prepare(context: &Context<'_>) -> Result<Prepared> {
     // comes as late as can be, so that it need not allow what husk does.
     let early = process.seccomp.is_some() && !process.no_new_privs;
     if early {
+        // Now already: a profile from before Linux 5.9 does not know the call.
+        close_others(context)?;
         load_seccomp(context)?;
     }
     creds::drop_bounding(process)?;
@@ -90,19 +92,30 @@ pub fn prepare(context: &Context<'_>) -> Result<Prepared> {
 /// Executes the program; returns only when that fails.
 pub fn execute(context: &Context<'_>, prepared: &Prepared) -> Result<Infallible> {
     let process = context.process;
-    let first = 3 + context.keep_fds as RawFd;
-    for number in 3..first {
+    for number in 3..first_closed(context) {
         // Those that are not open were refused when the command began.
         let _ = fd::keep_over_exec(number);
     }
-    // Nothing that husk has open lives on in the container (CVE-2024-21626).
-    fd::close_on_exec_from(first).step(|| "close_range".into())?;
+    match close_others(context) {
+        // What was opened since the filter was loaded has the flag from its beginning.
+        Err(_) if prepared.seccomp_loaded => {}
+        result => result?,
+    }
     signal::reset();
     if process.seccomp.is_some() && !prepared.seccomp_loaded {
         load_seccomp(context)?;
     }
     let errno = husk_sys::exec::execve(&prepared.program, &process.args, &prepared.env);
     Err(program::not_started(process, errno))
+}
+
+/// Nothing that husk has open lives on in the container (CVE-2024-21626).
+fn close_others(context: &Context<'_>) -> Result<()> {
+    fd::close_on_exec_from(first_closed(context)).step(|| "close_range".into())
+}
+
+fn first_closed(context: &Context<'_>) -> RawFd {
+    3 + context.keep_fds as RawFd
 }
 
 fn join_keyring(name: &std::ffi::CStr, context: &Context<'_>) -> Result<()> {

@@ -42,7 +42,12 @@ fn usable(path: &CStr) -> husk_sys::Result<()> {
         return Err(Errno::ACCESS);
     }
     // With the effective ids: they are the ones that execve asks for.
-    rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)
+    match rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS) {
+        // faccessat2 gives neither for this question: a seccomp profile from before Linux 5.8 does, and execve will tell.
+        Err(Errno::PERM | Errno::NOSYS) if stat.st_mode & 0o111 != 0 => Ok(()),
+        Err(Errno::PERM | Errno::NOSYS) => Err(Errno::ACCESS),
+        result => result,
+    }
 }
 
 /// The value of PATH in the program's environment.
@@ -75,7 +80,9 @@ fn told(start: StartFailure, errno: Errno) -> Failure {
         code @ (126 | 127) => code,
         _ => 126,
     };
-    // The errno's text follows: tools look for it.
+    // The errno's text follows where the sentence lacks it: tools look for it.
     let what = start.to_string();
-    Failure { code, start: Some(start), ..Failure::call(what, errno) }
+    let whole = Failure::call("", errno).to_string();
+    let failure = if what.ends_with(&whole) { Failure::text(what) } else { Failure::call(what, errno) };
+    Failure { code, start: Some(start), ..failure }
 }

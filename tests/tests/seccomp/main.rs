@@ -77,6 +77,24 @@ fn the_default_profile_lets_programs_work() {
     }
 }
 
+/// Profiles written before these calls existed refuse them with their default action; the runtime makes them after the
+/// filter is loaded, where the program may gain privileges.
+#[test]
+fn a_profile_older_than_the_calls_of_the_runtime_works() {
+    for runtime in runtimes() {
+        for (nnp, args) in [(false, "sh"), (true, "sh"), (false, "/bin/sh")] {
+            let mut bundle = Bundle::new(&[args, "-c", "grep Seccomp: /proc/self/status; ls /proc/self/fd"]);
+            bundle.set("/linux/seccomp", deny(&["faccessat2", "close_range", "openat2"], json!({})));
+            bundle.set("/process/noNewPrivileges", nnp);
+            let done = runtime.run(&bundle).ok();
+            assert_eq!(done.text(), "Seccomp:\t2\n0\n1\n2\n3", "{} {nnp} {args}", runtime.name);
+            bundle.set("/process/args", json!([args, "-c", "exec sleep 100000"]));
+            let container = runtime.start(&bundle);
+            assert_eq!(container.sh("ls /proc/self/fd").ok().text(), "0\n1\n2\n3", "{} {nnp}", runtime.name);
+        }
+    }
+}
+
 #[test]
 fn an_exec_is_filtered_too() {
     let runtime = Runtime::husk();
