@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 /// Reads the command line and does what it says; the exit code is for the caller to end with.
 pub fn main() -> ExitCode {
+    protect_early();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -45,5 +46,16 @@ pub fn main() -> ExitCode {
             log::fatal(&format!("{error:#}"));
             ExitCode::from(commands::exit_code(&error))
         }
+    }
+}
+
+/// A command that starts processes in containers executes husk anew from a read-only mount of itself. Doing so before the
+/// command line is parsed saves parsing it twice (0.15 ms); a word that only looks like such a command costs one more exec.
+/// What fails here fails again, with its message, where the command calls [`launch::protect`].
+fn protect_early() {
+    let starts =
+        |arg: std::ffi::OsString| ["create", "run", "exec", "restore"].iter().any(|word| arg == *word);
+    if std::env::args_os().skip(1).any(starts) {
+        let _ = launch::protect();
     }
 }

@@ -95,8 +95,11 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
     }
     let root = root::build(plan, init, trees)?;
     names(plan, init)?;
-    channel.report(&Message::Mounted)?;
-    channel.wait_for_go()?;
+    // A question and its answer cost two changes of process: asked only where the parent has hooks to run.
+    if !(plan.hooks.prestart.is_empty() && plan.hooks.create_runtime.is_empty()) {
+        channel.report(&Message::Mounted)?;
+        channel.wait_for_go()?;
+    }
     hooks::run_in_child(&plan.hooks.create_container, state, Status::Creating)?;
     let slave = match process.terminal {
         true => Some(terminal::open(root.as_fd(), process.console_size, channel)?),

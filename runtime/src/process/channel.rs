@@ -7,7 +7,7 @@
 //!      ├── Go [+ Tree…] ──────────────────────────────► mappings are written
 //!      │ ◄──────────── NeedDevices ───────────────────┤ where there are linux.netDevices
 //!      ├── Go ────────────────────────────────────────► they are in the child's network namespace
-//!      │ ◄──────────── Mounted ───────────────────────┤ all mounts made, before pivot_root
+//!      │ ◄──────────── Mounted ───────────────────────┤ mounts are made; where the parent has hooks to run
 //!      ├── Go ────────────────────────────────────────► prestart and createRuntime hooks have run
 //!      │ ◄──────────── Console + descriptor ──────────┤
 //!      │ ◄──────────── Listener(number) ──────────────┤ seccomp notification descriptor
