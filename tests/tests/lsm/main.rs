@@ -1,0 +1,3 @@
+//! Linux security modules: AppArmor, which the VM's kernel has on.
+
+mod apparmor;
