@@ -77,7 +77,7 @@ pub enum Error {
         reason: &'static str,
     },
     /// A new container's group exists and has processes in it.
-    #[error("cgroup {} is in use: it has {count} processes (first: pid {first})", path.display())]
+    #[error("the container's cgroup is not empty: {} is in use by {count} process{} (first: pid {first})", path.display(), if *count == 1 { "" } else { "es" })]
     NotEmpty {
         /// The group.
         path: PathBuf,
@@ -87,7 +87,7 @@ pub enum Error {
         first: u32,
     },
     /// A new container's group exists and is frozen: a process started in it would never run.
-    #[error("cgroup {} exists already and is frozen", path.display())]
+    #[error("found the container's cgroup unexpectedly frozen: {} exists already, and nothing would run in it", path.display())]
     Frozen {
         /// The group.
         path: PathBuf,

@@ -4,7 +4,7 @@ mod process;
 mod session;
 mod user;
 
-use super::target::Target;
+use super::{ExitWith, target::Target};
 use crate::{
     cli::Global,
     foreground::{self, Signals},
@@ -84,8 +84,16 @@ pub struct Args {
     pub command: Vec<OsString>,
 }
 
-/// Runs the process.
+/// Runs the process. What is husk's failure and not the program's ends with 255, as with runc: callers tell it from a
+/// program that gives 1. A program that can't be started gives 127 or 126.
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    execute(global, args).map_err(|error| match super::exit_code(&error) {
+        126 | 127 => error,
+        _ => ExitWith { code: 255, message: format!("{error:#}") }.into(),
+    })
+}
+
+fn execute(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     launch::protect()?;
     let target = Target::open(global, &args.id)?;
     check_status(&target, args)?;
@@ -192,13 +200,11 @@ fn sub_group(own: &Path, wanted: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Where init is now: below the container's group, if it has moved itself.
+/// Where init is now: below the container's group, if it has moved itself, or wherever it was moved to by someone who may.
 fn group_of_init(target: &Target) -> Option<PathBuf> {
-    let own = target.state.cgroup.as_ref()?;
     let text = std::fs::read_to_string(format!("/proc/{}/cgroup", target.state.init?.pid)).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let path = husk_cgroup::Hierarchy::detect().ok()?.root().join(line);
-    path.starts_with(own).then_some(path)
+    Some(husk_cgroup::Hierarchy::detect().ok()?.root().join(line))
 }
 
 #[cfg(test)]

@@ -37,7 +37,10 @@ pub fn run_in_child(hooks: &[Hook], state: &State, status: Status) -> Result<()>
 
 /// Runs one hook. The error is a sentence that names it.
 pub fn run(hook: &Hook, state: &State, status: Status) -> std::result::Result<(), String> {
-    let fail = |what: &dyn std::fmt::Display| format!("{} ({}): {what}", hook.place, hook.path.display());
+    // The first words are those that tools and people know runc by.
+    let fail = |what: &dyn std::fmt::Display| {
+        format!("error running {}: {} ({}): {what}", hook.title, hook.place, hook.path.display())
+    };
     let input = serde_json::to_vec(&state.oci(status)).map_err(|error| fail(&error))?;
     // Not a pipe: a hook may leave a daemon behind that keeps its standard error open.
     let said = rustix::fs::memfd_create("hook", MemfdFlags::CLOEXEC).map_err(|error| fail(&error))?;

@@ -23,7 +23,7 @@ use crate::{
     },
     state::{State, Status, pid::Identity},
 };
-use husk_sys::{Errno, exec::exit_now};
+use husk_sys::{Errno, exec::exit_now, fd};
 use rustix::{
     process::{DumpableBehavior, Gid, Uid},
     thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
@@ -31,7 +31,7 @@ use rustix::{
 use std::{
     convert::Infallible,
     ffi::CString,
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
     path::PathBuf,
 };
 
@@ -77,6 +77,7 @@ pub fn run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> ! 
 }
 
 fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Result<Infallible> {
+    let_go(init, channel)?;
     // A session of its own: no signal of the caller's terminal, and a terminal can become the controlling one.
     rustix::process::setsid()
         .map(drop)
@@ -110,9 +111,11 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
     }
     root::finish(plan, &root)?;
     root::change(plan, &root, init.no_pivot)?;
+    drop(root);
     if let Some(slave) = &slave {
         terminal::take(slave, process.uid, process.gid)?;
     }
+    drop(slave);
     // From here on the rights go: what is open in this process must not be got at by those who share its user.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let context = finish::Context {
@@ -135,6 +138,16 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
         let _ = rustix::io::write(result, &text);
     }
     Err(failure)
+}
+
+/// Closes what was open in husk and at its caller's. A created container may wait for its start for long, and whoever reads
+/// the other end of a pipe of the caller's would wait with it.
+fn let_go(init: &Init, channel: &Channel) -> Result<()> {
+    let mut keep = vec![channel.fd().as_raw_fd(), init.proc.raw()];
+    if let Barrier::Fifo { go, result } = &init.barrier {
+        keep.extend([go.as_raw_fd(), result.as_raw_fd()]);
+    }
+    fd::close_in_child_but(3 + init.keep_fds as RawFd, &keep).step(|| "close_range".into())
 }
 
 /// Enters the namespaces that are left, and becomes root of a new user namespace. Gives the mounts that the parent opened.

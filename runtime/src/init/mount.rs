@@ -40,6 +40,16 @@ pub fn perform(
         }
         Source::Cgroup => (cgroup2(plan, mount, cgroup)?, true),
     };
+    if let Source::Filesystem { kind, .. } = &mount.source
+        && ["proc", "sysfs"].contains(&kind.as_str())
+        && resolve::is_link(root, &mount.destination)
+    {
+        // Whoever looks for it by its path, and what is hidden in it, would end elsewhere (CVE-2023-27561, CVE-2023-28642).
+        let place = mount.place();
+        return Err(Failure::text(format!(
+            "mount {place}: {kind} must be mounted on ordinary directory: a symbolic link is there"
+        )));
+    }
     let make = if resolve::is_dir(tree.as_fd()) { Make::Directory } else { Make::File };
     let target = resolve::ensure(root, &mount.destination, make).map_err(|failure| Failure {
         what: format!("mount {}: {}", mount.place(), failure.what),

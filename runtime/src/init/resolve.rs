@@ -26,6 +26,13 @@ pub fn open(root: BorrowedFd<'_>, path: &Path) -> husk_sys::Result<OwnedFd> {
     openat2(root, path, OFlags::PATH)
 }
 
+/// Whether the last component of a path in the root is a symlink.
+pub fn is_link(root: BorrowedFd<'_>, path: &Path) -> bool {
+    openat2(root, path, OFlags::PATH | OFlags::NOFOLLOW)
+        .and_then(rustix::fs::fstat)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+}
+
 fn openat2(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> husk_sys::Result<OwnedFd> {
     let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     loop {

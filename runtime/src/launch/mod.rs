@@ -35,7 +35,7 @@ use rustix::{
     process::{Pid, WaitId, WaitIdOptions},
 };
 use std::{
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -153,8 +153,6 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
     let process = plan.process.as_ref().context("config.json: process: is missing")?;
     let (child, channel, mapped) = match spawn::spawn(&target)? {
         Side::Child(channel) => {
-            // A copy of the lock that lives in a waiting init would keep everybody out.
-            fd::close_in_child(lock.fd().as_raw_fd());
             let init = Init {
                 proc,
                 cgroup: state.cgroup.clone(),

@@ -15,6 +15,8 @@ pub struct Caps {
     pub inheritable: u64,
     /// Ambient set.
     pub ambient: u64,
+    /// What the configuration wants in the ambient set and can't be there.
+    pub not_ambient: u64,
 }
 
 /// Takes the sets over. Without `process.capabilities` a container has none.
@@ -29,9 +31,11 @@ pub fn plan(capabilities: Option<&LinuxCapabilities>) -> Caps {
         permitted: mask(capabilities.permitted()),
         inheritable: mask(capabilities.inheritable()),
         ambient: mask(capabilities.ambient()),
+        not_ambient: 0,
     };
     // An ambient capability must be permitted and inheritable (capabilities(7)); the inheritable set serves nothing else.
-    caps.ambient &= caps.permitted & caps.inheritable;
+    caps.not_ambient = caps.ambient & !(caps.permitted & caps.inheritable);
+    caps.ambient &= !caps.not_ambient;
     caps.inheritable = caps.ambient;
     caps
 }
@@ -130,8 +134,11 @@ mod tests {
         .unwrap();
         let caps = plan(Some(&caps));
         assert_eq!(caps.inheritable, 1 << 5);
-        assert_eq!(caps.ambient, 1 << 5);
+        assert_eq!((caps.ambient, caps.not_ambient), (1 << 5, 0));
         assert_eq!(caps.bounding, 1 << 5 | 1);
         assert_eq!(plan(None).bounding, 0);
+        let caps: LinuxCapabilities =
+            serde_json::from_str(r#"{"permitted":["CAP_KILL"],"ambient":["CAP_KILL"]}"#).unwrap();
+        assert_eq!(plan(Some(&caps)).not_ambient, 1 << 5);
     }
 }

@@ -2,7 +2,8 @@
 
 use super::{Error, Result};
 use anyhow::{Context as _, bail};
-use oci_spec::runtime::{Linux, Spec};
+use oci_spec::runtime::{Linux, Process, Spec};
+use serde_json::{Value, json};
 use std::{io::Read as _, path::Path};
 
 /// Largest config.json: beyond what any tool writes, and small enough to be held in memory.
@@ -22,11 +23,31 @@ pub fn read(path: &Path) -> anyhow::Result<(Spec, Vec<u8>)> {
 
 /// Parses a configuration. An error names the place in it.
 pub fn parse(text: &[u8]) -> anyhow::Result<Spec> {
-    from_json(text, "config.json")
+    completed(text, "config.json", "/process")
+}
+
+/// Parses a process, as `exec --process` is given it. An error names the file and the place in it.
+pub fn process(text: &[u8], file: &str) -> anyhow::Result<Process> {
+    completed(text, file, "")
+}
+
+/// A process may leave its user out, and is root's then (config-schema.json requires `cwd` alone); the type wants one. The
+/// document is only gone through again where it could not be read as it is.
+fn completed<T: serde::de::DeserializeOwned>(text: &[u8], file: &str, process: &str) -> anyhow::Result<T> {
+    from_json(text, file).or_else(|error| {
+        let mut document: Value = serde_json::from_slice(text).unwrap_or_default();
+        match document.pointer_mut(process).and_then(Value::as_object_mut) {
+            Some(process) if !process.contains_key("user") => {
+                process.insert("user".to_owned(), json!({"uid": 0, "gid": 0}));
+                from_json(&serde_json::to_vec(&document)?, file)
+            }
+            _ => Err(error),
+        }
+    })
 }
 
 /// Parses JSON. An error names the file and the place in it.
-pub fn from_json<T: serde::de::DeserializeOwned>(text: &[u8], file: &str) -> anyhow::Result<T> {
+fn from_json<T: serde::de::DeserializeOwned>(text: &[u8], file: &str) -> anyhow::Result<T> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
@@ -65,7 +86,7 @@ pub fn refuse_unsupported(linux: &Linux) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_version, parse};
+    use super::{check_version, parse, process};
 
     #[test]
     fn wrong_types_name_the_place_and_the_value() {
@@ -77,6 +98,18 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("linux.namespaces[0].type") && error.contains("pids"), "{error}");
+    }
+
+    #[test]
+    fn a_process_without_user_is_roots() {
+        let spec = parse(br#"{"ociVersion":"1.0.0","process":{"cwd":"/","args":["a"]}}"#).unwrap();
+        assert_eq!(spec.process().as_ref().unwrap().user().uid(), 0);
+        assert_eq!(process(br#"{"cwd":"/","args":["a"]}"#, "p").unwrap().user().gid(), 0);
+        // A user that is there is whole, and what else is wrong is still told.
+        let error = process(br#"{"cwd":"/","user":{"uid":"x"}}"#, "p").unwrap_err().to_string();
+        assert!(error.starts_with("p: user.uid: "), "{error}");
+        let error = process(br#"{"cwd":7}"#, "p").unwrap_err().to_string();
+        assert!(error.starts_with("p: cwd: "), "{error}");
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::{path::PathBuf, time::Duration};
 pub struct Hook {
     /// `hooks.poststart[0]`, for messages.
     pub place: String,
+    /// `poststart hook #0`, as runc calls it.
+    pub title: String,
     /// Absolute path of the program.
     pub path: PathBuf,
     /// Its arguments, argv[0] included.
@@ -88,7 +90,8 @@ fn one(name: &str, index: usize, hook: &OciHook) -> Result<Hook> {
         Some(args) if !args.is_empty() => args.clone(),
         _ => vec![hook.path().display().to_string()],
     };
-    Ok(Hook { place, path: hook.path().clone(), args, env, timeout })
+    let title = format!("{name} hook #{index}");
+    Ok(Hook { place, title, path: hook.path().clone(), args, env, timeout })
 }
 
 #[cfg(test)]

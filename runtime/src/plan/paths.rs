@@ -27,14 +27,17 @@ pub fn root_propagation(value: Option<&str>) -> Result<RootPropagation> {
     }
 }
 
-/// Absolute paths in the container.
+/// Absolute paths in the container, each once: to hide a path twice would take a second mount.
 pub fn inside(field: &str, paths: Option<&[String]>) -> Result<Vec<PathBuf>> {
     let mut out = Vec::new();
     for (index, path) in paths.unwrap_or_default().iter().enumerate() {
         if !path.starts_with('/') {
             return Err(Error::new(format!("{field}[{index}]"), format!("{path:?} is not an absolute path")));
         }
-        out.push(mounts::normalize(Path::new(path)));
+        let path = mounts::normalize(Path::new(path));
+        if !out.contains(&path) {
+            out.push(path);
+        }
     }
     Ok(out)
 }
@@ -50,6 +53,7 @@ pub fn sets_up_dev(mounts: &[Mount]) -> bool {
 mod tests {
     use super::{inside, root_propagation};
     use rustix::mount::MountPropagationFlags as P;
+    use std::path::Path;
 
     #[test]
     fn propagation_of_the_root() {
@@ -57,6 +61,12 @@ mod tests {
         let shared = root_propagation(Some("shared")).unwrap();
         assert!(shared.kind == P::SHARED && !shared.recursive);
         assert!(root_propagation(Some("public")).unwrap_err().to_string().contains("\"public\""));
+    }
+
+    #[test]
+    fn a_path_that_is_named_twice_is_hidden_once() {
+        let paths = inside("x", Some(&["/a/b".into(), "/c".into(), "/a/./b/".into()])).unwrap();
+        assert_eq!(paths, [Path::new("/a/b"), Path::new("/c")]);
     }
 
     #[test]

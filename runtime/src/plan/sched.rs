@@ -148,6 +148,10 @@ pub fn memory_policy(policy: &LinuxMemoryPolicy) -> Result<(i32, Vec<u32>)> {
         let problem = format!("is missing: {} needs nodes", policy.mode());
         return Err(Error::new("linux.memoryPolicy.nodes", problem));
     }
+    if !nodes.is_empty() && matches!(policy.mode(), Mode::MpolDefault | Mode::MpolLocal) {
+        let problem = format!("must be empty: {} takes no nodes, not {}", policy.mode(), nodes.len());
+        return Err(Error::new("linux.memoryPolicy.nodes", problem));
+    }
     Ok((mode | flags, nodes.into_iter().map(|node| node as u32).collect()))
 }
 
@@ -175,6 +179,9 @@ mod tests {
             io_priority(&serde_json::from_str(r#"{"class":"IOPRIO_CLASS_BE","priority":8}"#).unwrap())
                 .is_err()
         );
-        assert!(memory_policy(&serde_json::from_str(r#"{"mode":"MPOL_BIND"}"#).unwrap()).is_err());
+        for policy in [r#"{"mode":"MPOL_BIND"}"#, r#"{"mode":"MPOL_DEFAULT","nodes":"0-1"}"#] {
+            let error = memory_policy(&serde_json::from_str(policy).unwrap()).unwrap_err();
+            assert_eq!(error.path, "linux.memoryPolicy.nodes", "{policy}");
+        }
     }
 }

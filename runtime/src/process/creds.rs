@@ -77,6 +77,14 @@ pub fn set_capabilities(process: &Process, channel: &Channel) -> Result<()> {
         let text = format!("husk itself lacks {}: the container does not get them", caps::names(missing));
         channel.report(&Message::Warning(text))?;
     }
+    if wanted.not_ambient != 0 {
+        // The first words are those that runc says.
+        let text = format!(
+            "can't raise ambient capability {}: process.capabilities has it not both permitted and inheritable",
+            caps::names(wanted.not_ambient)
+        );
+        channel.report(&Message::Warning(text))?;
+    }
     let permitted = wanted.permitted & available;
     let sets = CapabilitySets {
         permitted: CapabilitySet::from_bits_retain(permitted),

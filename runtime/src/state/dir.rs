@@ -22,13 +22,6 @@ pub struct Lock {
     fd: OwnedFd,
 }
 
-impl Lock {
-    /// The descriptor that holds the lock: a forked child must close it, or it goes on holding it.
-    pub fn fd(&self) -> &OwnedFd {
-        &self.fd
-    }
-}
-
 impl Drop for Lock {
     fn drop(&mut self) {
         // Explicit, because a child that is just being cloned may still have a copy of the descriptor.

@@ -70,6 +70,10 @@ fn a_process_file_says_it_all() {
     .unwrap();
     let done = container.call_with("exec", &["--process", path.to_str().unwrap()], &[]);
     assert_eq!(done.ok().text(), "3\n4 5\nPATH=/bin\nX=y\n/usr\n64");
+    // The directory is all that it must say besides the program.
+    std::fs::write(&path, r#"{"args":["/bin/id","-u"],"cwd":"/"}"#).unwrap();
+    let done = container.call_with("exec", &["--process", path.to_str().unwrap()], &[]);
+    assert_eq!(done.ok().text(), "0");
 }
 
 #[test]
@@ -91,14 +95,14 @@ fn wrong_flags_are_refused_by_name() {
         ("--preserve-fds", "200", "is not open"),
         ("--console-socket", "/none", "--console-socket is of no use without a terminal"),
     ] {
-        let done = container.call_with("exec", &[flag, value], &["true"]).expect_code(1);
+        let done = container.call_with("exec", &[flag, value], &["true"]).expect_code(255);
         assert!(
             done.stderr.contains(words) && done.stderr.contains(flag.trim_start_matches('-')),
             "{flag} {value}: {}",
             done.stderr
         );
     }
-    container.call("exec", &[]).expect_code(1);
+    container.call("exec", &[]).expect_code(255);
 }
 
 #[test]
@@ -226,6 +230,6 @@ fn a_terminal_without_a_socket_is_copied() {
     let (_bundle, container) = idle(&runtime);
     let done = container.call_with("exec", &["-t"], &["sh", "-c", "tty; exit 5"]).expect_code(5);
     assert!(done.stdout.starts_with("/dev/pts/"), "{}", done.stdout);
-    let done = container.call_with("exec", &["-t", "-d"], &["true"]).expect_code(1);
+    let done = container.call_with("exec", &["-t", "-d"], &["true"]).expect_code(255);
     assert!(done.stderr.contains("needs --console-socket"), "{}", done.stderr);
 }

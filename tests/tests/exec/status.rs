@@ -53,17 +53,17 @@ fn a_program_that_cannot_be_started_is_127_or_126_and_one_sentence() {
 fn a_container_that_is_gone_or_stopped_or_paused_says_so() {
     let runtime = Runtime::husk();
     let mut command = runtime.command();
-    let done = run(command.args(["exec", "nobody", "true"])).expect_code(1);
+    let done = run(command.args(["exec", "nobody", "true"])).expect_code(255);
     assert!(done.stderr.contains("container \"nobody\" does not exist"), "{}", done.stderr);
 
     let stopped = runtime.start(&Bundle::new(&["true"]));
     stopped.wait_for("stopped");
-    let done = stopped.exec(&["true"]).expect_code(1);
+    let done = stopped.exec(&["true"]).expect_code(255);
     assert!(done.stderr.contains("cannot exec in a stopped container"), "{}", done.stderr);
 
     let (_bundle, paused) = idle(&runtime);
     paused.call("pause", &[]).ok();
-    let done = paused.exec(&["true"]).expect_code(1);
+    let done = paused.exec(&["true"]).expect_code(255);
     assert!(done.stderr.contains("cannot exec in a paused container"), "{}", done.stderr);
     paused.call("resume", &[]).ok();
     paused.exec(&["true"]).ok();
@@ -120,4 +120,18 @@ fn a_container_with_groups_of_its_own_can_be_joined() {
     std::fs::write(group.join("cgroup.subtree_control"), "+memory").unwrap();
     container.sh("exit 3").expect_code(3);
     container.exec(&["nope"]).expect_code(127);
+}
+
+/// systemd, or an administrator, may move a container's init and remove the group that it was made in.
+#[test]
+fn a_container_that_was_moved_to_another_group_can_be_joined() {
+    let runtime = Runtime::husk();
+    let (_bundle, container) = idle(&runtime);
+    let group = cgroup::of_process(container.pid());
+    let other = cgroup::Group::reserve("moved");
+    std::fs::create_dir(other.dir()).unwrap();
+    std::fs::write(other.dir().join("cgroup.procs"), container.pid().to_string()).unwrap();
+    std::fs::remove_dir(&group).unwrap();
+    container.sh("exit 3").expect_code(3);
+    container.call("delete", &["--force"]).ok();
 }

@@ -55,3 +55,29 @@ fn descriptors_that_are_not_open_are_refused() {
     let done = with_files(&runtime, &bundle, "--preserve-fds 100", "").expect_code(1);
     assert!(done.stderr.contains("--preserve-fds 100: descriptor"), "{}", done.stderr);
 }
+
+/// Whoever reads from a pipe until its end must not wait for the start of a container that was made meanwhile.
+#[test]
+fn a_created_container_holds_nothing_of_its_creators() {
+    let runtime = Runtime::new();
+    let bundle = Bundle::new(&["true"]);
+    let id = unique("held");
+    bundle.write();
+    let container = husk_tests::Container::named(&runtime, &id);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let command = runtime.command();
+    let args: Vec<_> = command.get_args().map(std::ffi::OsStr::to_owned).collect();
+    let mut shell = Command::new("sh");
+    // The shell's copy of the pipe is husk's descriptor 9.
+    shell.args(["-c", "exec 9>&1 >/dev/null 2>&1; exec \"$@\"", "sh"]).arg(command.get_program()).args(args);
+    shell.arg("create").arg("--bundle").arg(bundle.path()).arg(&id);
+    let status = shell.stdin(std::process::Stdio::null()).stdout(writer).status().unwrap();
+    assert!(status.success());
+    drop(shell);
+    husk_tests::wait_until("the pipe ends", || {
+        let mut fds = [rustix::event::PollFd::new(&reader, rustix::event::PollFlags::IN)];
+        let _ = rustix::event::poll(&mut fds, Some(&rustix::event::Timespec::default()));
+        fds[0].revents().contains(rustix::event::PollFlags::HUP)
+    });
+    assert_eq!(container.status(), "created");
+}

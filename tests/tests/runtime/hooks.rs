@@ -62,7 +62,8 @@ fn a_hook_that_fails_ends_the_create_and_poststop_runs() {
         let fails = json!([{"path": program, "args": ["sh", "-c", "echo the reason >&2; exit 3"]}]);
         bundle.set("/hooks", json!({name: fails, "poststop": note("poststop", &log)}));
         let done = runtime.run(&bundle).expect_code(1);
-        assert!(done.stderr.contains(&format!("hooks.{name}[0]")), "{}", done.stderr);
+        let words = format!("error running {name} hook #0: hooks.{name}[0]");
+        assert!(done.stderr.contains(&words), "{}", done.stderr);
         assert!(done.stderr.contains("the reason"), "{}", done.stderr);
         assert!(std::fs::read_to_string(&log).unwrap().starts_with("poststop"), "{name}");
         std::fs::remove_file(&log).unwrap();

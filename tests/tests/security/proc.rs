@@ -44,6 +44,22 @@ fn cve_2019_19921_a_link_at_proc_redirects_nothing() {
     }
 }
 
+/// Masked and read-only paths, and whoever looks for /proc by its path, mean what is mounted there.
+#[test]
+fn cve_2023_28642_procfs_and_sysfs_are_not_mounted_on_a_link() {
+    let runtime = Runtime::husk();
+    for (name, kind) in [("proc", "proc"), ("sys", "sysfs")] {
+        let bundle = Bundle::new(&["true"]);
+        let root = bundle.rootfs();
+        std::fs::remove_dir(root.join(name)).expect("a folder");
+        std::fs::create_dir(root.join("elsewhere")).expect("a folder");
+        symlink("/elsewhere", root.join(name)).expect("a link");
+        let done = runtime.run(&bundle).expect_code(1);
+        let words = format!("{kind} must be mounted on ordinary directory");
+        assert!(done.stderr.contains(&words) && done.stderr.contains("mounts["), "{}", done.stderr);
+    }
+}
+
 /// Volumes over single files of /proc would let one part of it lie.
 #[test]
 fn cve_2023_27561_no_mount_inside_proc() {

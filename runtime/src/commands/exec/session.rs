@@ -63,7 +63,14 @@ impl Session<'_> {
         let none = namespaces::Plan::default();
         let mut last = None;
         for cgroup in self.cgroups.iter().map(Some).chain(self.cgroups.is_empty().then_some(None)) {
-            let dir = cgroup.map(|path| open_cgroup(path)).transpose()?;
+            let dir = match cgroup.map(|path| open_cgroup(path)).transpose() {
+                // Whoever moved init to another group may have removed this one.
+                Err(error) if is(&error, Errno::NOENT) => {
+                    last = Some(error);
+                    continue;
+                }
+                dir => dir?,
+            };
             let target = spawn::Target {
                 namespaces: &none,
                 join: Join::Process {
@@ -79,7 +86,7 @@ impl Session<'_> {
                 Ok(Side::Child(channel)) => self.child(&channel, &proc),
                 Ok(Side::Parent(child, channel, _)) => return self.converse(child, channel, &proc),
                 // It has child groups with controllers and takes no processes itself: try where init is.
-                Err(error) if is_busy(&error) => last = Some(error),
+                Err(error) if is(&error, Errno::BUSY) => last = Some(error),
                 Err(error) => return Err(error),
             }
         }
@@ -235,8 +242,12 @@ fn open_cgroup(path: &Path) -> anyhow::Result<OwnedFd> {
     husk_cgroup::Cgroup::open(path).dir().with_context(|| format!("open cgroup {}", path.display()))
 }
 
-fn is_busy(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.downcast_ref::<Errno>() == Some(&Errno::BUSY))
+fn is(error: &anyhow::Error, errno: Errno) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<Errno>() == Some(&errno)
+            || cause.downcast_ref::<husk_cgroup::Error>().and_then(husk_cgroup::Error::errno)
+                == Some(errno.raw_os_error())
+    })
 }
 
 fn gone() -> anyhow::Error {
