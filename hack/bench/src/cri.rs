@@ -2,6 +2,7 @@
 
 mod image;
 
+use crate::runtimes::Place;
 use crate::stats::Samples;
 use anyhow::{Context as _, Result, bail};
 use husk_cri_api::runtime_service_client::RuntimeServiceClient;
@@ -47,11 +48,11 @@ impl Drop for Node {
     }
 }
 
-/// Measures; the result as Markdown. `group` is the cgroup below which pods go.
-pub fn measure(bin: &Path, work: &Path, group: &Path, rounds: usize) -> Result<String> {
+/// Measures; the result as Markdown. Pods go below the place's cgroup.
+pub fn measure(bin: &Path, place: Place<'_>, rounds: usize) -> Result<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut node = start(bin, work, group).await?;
+        let mut node = start(bin, place).await?;
         let (mut host, mut cni) = (Times::default(), Times::default());
         for _ in 0..rounds {
             pod(&mut node, true, &mut host).await?;
@@ -88,18 +89,18 @@ fn report(host: &Times, cni: &Times, memory: [u64; 2], speed: f64) -> String {
     out
 }
 
-async fn start(bin: &Path, work: &Path, group: &Path) -> Result<Node> {
-    let dir = work.join("cri");
+async fn start(bin: &Path, place: Place<'_>) -> Result<Node> {
+    let dir = place.work.join("cri");
     std::fs::create_dir_all(dir.join("cni"))?;
     std::fs::create_dir_all(dir.join("logs"))?;
     let network = NETWORK.replace("DATA", &dir.join("ipam").to_string_lossy());
     std::fs::write(dir.join("cni/10-bench.conflist"), network)?;
-    let parent = group.strip_prefix("/sys/fs/cgroup")?.join("pods");
+    let parent = place.group.strip_prefix(place.cgroups)?.join("pods");
     let config = format!(
         "root = {:?}\nstate = {:?}\nlisten = {:?}\nlog = \"warn\"\n[cgroup]\nparent = \"/{}\"\n\
          ignore_missing_controllers = true\n[network]\nconf_dir = {:?}\n",
         dir.join("root"),
-        dir.join("state"),
+        place.state.join("cri"),
         dir.join("cri.sock"),
         parent.display(),
         dir.join("cni")

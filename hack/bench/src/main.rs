@@ -19,12 +19,18 @@ fn main() -> Result<()> {
     let cgroups = Path::new("/sys/fs/cgroup");
     let group = cgroups.join(format!("husk-bench-{}", std::process::id()));
     std::fs::create_dir(&group).with_context(|| format!("mkdir {}", group.display()))?;
-    let place = runtimes::Place { work: work.path(), group: &group, cgroups };
+    // State is on a tmpfs, as /run is on a real machine; images and logs are on the disk.
+    let state = work.path().join("run");
+    std::fs::create_dir(&state)?;
+    rustix::mount::mount("tmpfs", &state, "tmpfs", rustix::mount::MountFlags::empty(), None)
+        .with_context(|| format!("mount a tmpfs on {}", state.display()))?;
+    let place = runtimes::Place { work: work.path(), state: &state, group: &group, cgroups };
     let result = runtimes::measure(&bin, &bare, place, rounds).and_then(|runtime| {
-        let pods = cri::measure(&bin, work.path(), &group, rounds)?;
+        let pods = cri::measure(&bin, place, rounds)?;
         println!("{runtime}\n{pods}");
         Ok(())
     });
+    let _ = rustix::mount::unmount(&state, rustix::mount::UnmountFlags::DETACH);
     // Whatever a failure left in the group ends with it.
     let _ = std::fs::write(group.join("cgroup.kill"), "1");
     for _ in 0..100 {

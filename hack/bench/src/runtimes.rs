@@ -25,10 +25,10 @@ impl Peer {
 
     fn call(&self, place: Place<'_>, args: &[&str]) -> Result<()> {
         let mut command = Command::new(&self.program);
-        command.arg("--root").arg(place.work.join(self.name));
+        command.arg("--root").arg(place.state.join(self.name));
         if self.name == "crun" {
             // It wants to raise a limit that root may not raise on every machine.
-            command.arg("--cgroup-manager=disabled").env("XDG_RUNTIME_DIR", place.work);
+            command.arg("--cgroup-manager=disabled").env("XDG_RUNTIME_DIR", place.state);
         }
         expect(command.args(args).stdin(Stdio::null()).stdout(Stdio::null()))
     }
@@ -39,6 +39,8 @@ impl Peer {
 pub struct Place<'a> {
     /// A temporary directory.
     pub work: &'a Path,
+    /// A tmpfs in it, for the state of runtimes and daemon.
+    pub state: &'a Path,
     /// Directory of a cgroup of its own.
     pub group: &'a Path,
     /// Where cgroup v2 is mounted.
