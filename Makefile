@@ -1,6 +1,6 @@
 # `make` shows what there is. Each target is one script under hack/, so that all of it works without make, too.
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-unit test-root test-vm lint bench soak install uninstall deps clean
+.PHONY: help build docs demo test test-unit test-root test-vm lint bench soak install uninstall deps clean
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -10,6 +10,9 @@ help: ## Show this list
 
 build: ## Build husk, husk-shim, husk-cri and huskctl into target/bin
 	@hack/build
+
+docs: ## Write manual pages and shell completions into target/share
+	@hack/docs/run
 
 demo: ## Run a pod end to end in a corner of its own, and explain how its containers ended
 	@hack/deps demo
@@ -37,7 +40,7 @@ bench: ## Measure husk beside runc, crun and a bare minimum; writes docs/benchma
 soak: ## Run 10,000 container lives, 8 at a time, and look for anything left behind
 	@hack/soak
 
-install: ## Install into $(DESTDIR)$(PREFIX) what `make build` built
+install: ## Install into $(DESTDIR)$(PREFIX) what `make build` and `make docs` made
 	@hack/install install "$(DESTDIR)$(PREFIX)"
 
 uninstall: ## Remove what `make install` installed

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// OCI container runtime that tells the truth about exits.
 #[derive(Debug, Parser)]
-#[command(name = "husk", version, about, disable_help_subcommand = true)]
+#[command(name = "husk", version, disable_help_subcommand = true)]
 pub struct Cli {
     /// Flags that stand before the command.
     #[command(flatten)]

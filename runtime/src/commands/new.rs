@@ -27,7 +27,7 @@ pub struct New {
     /// Number of further descriptors to pass on, from 3 upwards and after those of $LISTEN_FDS
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub preserve_fds: u32,
-    /// Id of the container: letters, digits, and _ + - . after the first character; unique under --root
+    /// Id of the container: letters, digits and _ + - ., at most 255; unique below --root
     #[arg(value_name = "CONTAINER-ID")]
     pub id: String,
 }

@@ -81,13 +81,21 @@ fn install_and_uninstall() {
         run(Command::new(top().join("hack/install")).arg(action).arg(dir.path())).ok();
         std::fs::read_dir(dir.path().join("bin")).expect("bin").count()
     };
+    let files = || run(Command::new("find").arg(dir.path()).args(["-type", "f"])).ok().stdout;
     if !top().join("target/bin/husk-cri").exists() {
         husk_tests::skip("not all programs are built");
         return;
     }
     assert_eq!(call("install"), 5);
     assert_eq!(run(Command::new(dir.path().join("bin/husk")).arg("--version")).ok().code, 0);
+    if top().join("target/share").exists() {
+        let files = files();
+        for file in ["man/man8/husk-run.8", "man/man1/huskctl.1", "bash-completion/completions/husk"] {
+            assert!(files.contains(&format!("share/{file}")), "{file} is not among {files}");
+        }
+    }
     assert_eq!(call("uninstall"), 0);
+    assert_eq!(files(), "", "left after uninstall");
 }
 
 /// The scripts parse, and know when they are called wrongly.
