@@ -20,13 +20,16 @@ mod record;
 mod socket;
 mod state;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 use std::process::ExitCode;
 
 /// Reads the command line and does what it says; the exit code is for the caller to end with.
 pub fn main() -> ExitCode {
     protect_early();
-    let cli = match cli::Cli::try_parse() {
+    // Engines read `NAME version NUMBER` and `spec: NUMBER` from --version, as runc words it; -V is short.
+    let command =
+        cli::Cli::command().long_version(concat!("version ", env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0"));
+    let cli = match command.try_get_matches().and_then(|matches| cli::Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // --help and --version are "errors" of exit code 0; runc gives 1 for a wrong command line.

@@ -10,9 +10,10 @@ pub mod image;
 pub mod netns;
 pub mod registry;
 pub mod runtime;
+pub mod view;
 
 pub use bundle::Bundle;
-pub use command::{Done, run};
+pub use command::{Done, run, run_with_stdin};
 pub use netns::NetNs;
 pub use runtime::{Container, Runtime};
 

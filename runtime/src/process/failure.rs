@@ -40,7 +40,12 @@ impl fmt::Display for Failure {
             // The standard library's text ends in " (os error 2)", which says nothing more to a person.
             let text = std::io::Error::from_raw_os_error(self.errno).to_string();
             let end = text.find(" (os error").unwrap_or(text.len());
-            write!(f, ": {}", &text[..end])?;
+            let text = &text[..end];
+            // docker takes its exit codes 127 and 126 from these words, spelt as Go has them.
+            match self.start {
+                Some(_) => write!(f, ": {}", text.to_lowercase())?,
+                None => write!(f, ": {text}")?,
+            }
         }
         Ok(())
     }
@@ -78,5 +83,8 @@ mod tests {
         let failure = Failure::call("mount mounts[0] (/x): move_mount", Errno::NOENT);
         assert_eq!(failure.to_string(), "mount mounts[0] (/x): move_mount: No such file or directory");
         assert_eq!(Failure::text("odd").to_string(), "odd");
+        let start = husk_exit::diagnose_cwd(std::path::Path::new("/x"), Errno::NOENT.raw_os_error());
+        let failure = Failure { start: Some(start), ..Failure::call("x", Errno::NOENT) };
+        assert_eq!(failure.to_string(), "x: no such file or directory", "the words that docker looks for");
     }
 }

@@ -1,19 +1,12 @@
 //! containerd with its runc shim, in a view of the machine of its own.
 
+use husk_tests::view::View;
 use husk_tests::{Bundle, Done, cgroup, run, temp_dir, wait_until};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-/// The machine as containerd is to see it: its own network and mounts, cgroup v2 alone, and a /run that goes away.
-const VIEW: &str = r#"
-set -e
-mount -t tmpfs tmpfs /run
-if [ -d /sys/fs/cgroup/unified ]; then
-    umount -R -l /sys/fs/cgroup
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup
-fi
-ip link set lo up
+/// containerd is the process that holds the view.
+const DAEMON: &str = r#"
 echo ready
 exec containerd --config "$1/config.toml" >"$1/log" 2>&1
 "#;
@@ -31,7 +24,7 @@ const DISABLED: &[&str] = &[
 /// A containerd of its own. It and what it runs end with the value.
 pub struct Containerd {
     dir: tempfile::TempDir,
-    daemon: Child,
+    view: View,
     runtime: PathBuf,
     group: String,
 }
@@ -50,16 +43,8 @@ impl Containerd {
              [grpc]\naddress = \"/run/containerd/containerd.sock\"\n"
         );
         std::fs::write(dir.path().join("config.toml"), config).unwrap();
-        let mut daemon = Command::new("unshare")
-            .args(["--net", "--mount", "--propagation", "private", "sh", "-c", VIEW, "sh"])
-            .arg(dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut ready = [0; 5];
-        daemon.stdout.as_mut().unwrap().read_exact(&mut ready).expect("containerd's view of the machine");
-        let containerd = Self { dir, daemon, runtime, group: format!("/{}", husk_tests::unique("ctr")) };
+        let view = View::new(dir.path(), DAEMON, false);
+        let containerd = Self { dir, view, runtime, group: format!("/{}", husk_tests::unique("ctr")) };
         wait_until("containerd answers", || containerd.ctr(&["version"]).code == 0);
         containerd
     }
@@ -78,11 +63,8 @@ impl Containerd {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("nsenter");
-        command
-            .args(["--target", &self.daemon.id().to_string(), "--net", "--mount", "ctr"])
-            .args(["--address", "/run/containerd/containerd.sock", "--namespace", "husk"])
-            .args(args);
+        let mut command = self.view.command("ctr");
+        command.args(["--address", "/run/containerd/containerd.sock", "--namespace", "husk"]).args(args);
         command
     }
 
@@ -120,8 +102,7 @@ impl Drop for Containerd {
             eprintln!("containerd's log ends with:");
             log.lines().skip(from).for_each(|line| eprintln!("  {line}"));
         }
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
+        self.view.end();
         // The group of containerd's namespace is left empty by its shims.
         for root in [cgroup::root().join(&self.group[1..]), cgroup::root().join("husk")] {
             let _ = run(Command::new("find")

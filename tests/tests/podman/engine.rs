@@ -1,27 +1,18 @@
 //! podman with storage, configuration and a view of the machine of its own.
 
+use husk_tests::view::View;
 use husk_tests::{Bundle, Done, run, temp_dir};
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-/// The machine as podman is to see it: its own network and mounts, cgroup v2 alone, and nothing of /run, /dev/shm (where
-/// podman's locks are) or /var/lib that would stay behind or be shared with a podman beside it. The id ranges are for `--userns=auto`.
+/// What podman needs beside the usual view. The id ranges are for `--userns=auto`.
 const VIEW: &str = r#"
-set -e
-mount -t tmpfs tmpfs /run
-mount -t tmpfs tmpfs /dev/shm
 mkdir -p /var/lib/containers
 mount -t tmpfs tmpfs /var/lib/containers
-if [ -d /sys/fs/cgroup/unified ]; then
-    umount -R -l /sys/fs/cgroup
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup
-fi
 for file in subuid subgid; do
     echo containers:200000:262144 >"$1/$file"
     [ -e /etc/$file ] && mount --bind "$1/$file" /etc/$file
 done
-ip link set lo up
 echo ready
 exec sleep 1000000
 "#;
@@ -29,8 +20,7 @@ exec sleep 1000000
 /// An engine of its own, with one image named `busybox`. Its containers and cgroups go away with it.
 pub struct Podman {
     dir: tempfile::TempDir,
-    holder: Child,
-    runtime: PathBuf,
+    view: View,
     parent: String,
 }
 
@@ -49,20 +39,13 @@ impl Podman {
             dir.path().join("containers.conf"),
             format!(
                 "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\npids_limit = {pids}\n\
-                 [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n"
+                 [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"tested\"\n\
+                 [engine.runtimes]\ntested = [{runtime:?}]\n"
             ),
         )
         .unwrap();
-        let mut holder = Command::new("unshare")
-            .args(["--net", "--mount", "--propagation", "private", "sh", "-c", VIEW, "sh"])
-            .arg(dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut ready = [0; 5];
-        holder.stdout.as_mut().unwrap().read_exact(&mut ready).expect("podman's view of the machine");
-        let podman = Self { dir, holder, runtime, parent: format!("/{}", husk_tests::unique("podman")) };
+        let view = View::new(dir.path(), VIEW, false);
+        let podman = Self { dir, view, parent: format!("/{}", husk_tests::unique("podman")) };
         podman.import();
         podman
     }
@@ -82,18 +65,16 @@ impl Podman {
 
     /// The command line of podman.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("nsenter");
+        let mut command = self.view.command("podman");
         let at = |name: &str| self.path().join(name);
         command
-            .args(["--target", &self.holder.id().to_string(), "--net", "--mount", "podman"])
             .arg("--root")
             .arg(at("root"))
             .arg("--runroot")
             .arg(at("run"))
             .arg("--tmpdir")
             .arg(at("tmp"))
-            .args(["--storage-driver", "vfs", "--runtime"])
-            .arg(&self.runtime)
+            .args(["--storage-driver", "vfs"])
             .args(args)
             .env("CONTAINERS_CONF", at("containers.conf"))
             .env("HOME", self.path());
@@ -138,8 +119,7 @@ impl Drop for Podman {
     fn drop(&mut self) {
         let _ = run(&mut self.command(&["pod", "rm", "--all", "--force", "--time=0"]));
         let _ = run(&mut self.command(&["rm", "--all", "--force", "--time=0"]));
-        let _ = self.holder.kill();
-        let _ = self.holder.wait();
+        self.view.end();
         // podman leaves the empty groups of its containers' parent and of its monitor.
         for root in [
             husk_tests::cgroup::root().join(&self.parent[1..]),
