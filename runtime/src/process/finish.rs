@@ -55,6 +55,12 @@ pub fn prepare(context: &Context<'_>) -> Result<Prepared> {
             .step(|| format!("set process.rlimits[{}] ({})", limit.index, limit.name))?;
     }
     rustix::process::umask(Mode::from_bits_retain(process.umask.unwrap_or(0o022)));
+    // The directory may be one that only root may enter, or only the user: tried as both. Before the filter, which may deny
+    // what finding out where one is takes.
+    let entered = rustix::process::chdir(&process.cwd);
+    if entered.is_ok() {
+        cwd_is_inside()?;
+    }
     // Without no_new_privs a filter may only be loaded with CAP_SYS_ADMIN, so before that is given up; with it the filter
     // comes as late as can be, so that it need not allow what husk does.
     let early = process.seccomp.is_some() && !process.no_new_privs;
@@ -64,15 +70,13 @@ pub fn prepare(context: &Context<'_>) -> Result<Prepared> {
         load_seccomp(context)?;
     }
     creds::drop_bounding(process)?;
-    // The directory may be one that only root may enter, or only the user: tried as both.
-    let entered = rustix::process::chdir(&process.cwd);
     creds::give_streams(process);
     creds::become_user(process)?;
     creds::set_capabilities(process, context.channel)?;
     if let Err(errno) = entered {
         enter_cwd(process, errno)?;
+        cwd_is_inside()?;
     }
-    cwd_is_inside()?;
     if process.no_new_privs {
         rustix::thread::set_no_new_privs(true).step(|| "prctl(PR_SET_NO_NEW_PRIVS)".into())?;
     }

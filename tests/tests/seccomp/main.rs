@@ -82,9 +82,14 @@ fn the_default_profile_lets_programs_work() {
 #[test]
 fn a_profile_older_than_the_calls_of_the_runtime_works() {
     for runtime in runtimes() {
+        // What tells where one is, some profiles deny; runc needs it.
+        let more: &[&str] = if runtime.name == "husk" { &["getcwd"] } else { &[] };
         for (nnp, args) in [(false, "sh"), (true, "sh"), (false, "/bin/sh")] {
             let mut bundle = Bundle::new(&[args, "-c", "grep Seccomp: /proc/self/status; ls /proc/self/fd"]);
-            bundle.set("/linux/seccomp", deny(&["faccessat2", "close_range", "openat2"], json!({})));
+            bundle.set(
+                "/linux/seccomp",
+                deny(&[&["faccessat2", "close_range", "openat2"], more].concat(), json!({})),
+            );
             bundle.set("/process/noNewPrivileges", nnp);
             let done = runtime.run(&bundle).ok();
             assert_eq!(done.text(), "Seccomp:\t2\n0\n1\n2\n3", "{} {nnp} {args}", runtime.name);
