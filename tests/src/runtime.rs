@@ -43,7 +43,8 @@ impl Runtime {
         } else {
             folders.iter().map(|dir| Path::new(dir).join(name)).find(|path| path.exists())
         }?;
-        let name = program.file_name()?.to_string_lossy().into_owned();
+        // `runc-1.5` is runc, too.
+        let name = program.file_name()?.to_string_lossy().split('-').next()?.to_owned();
         Some(Self { name, program, state: crate::temp_dir() })
     }
 
@@ -54,7 +55,7 @@ impl Runtime {
 
     /// A command line with the global flags; the caller adds the command and its arguments.
     pub fn command(&self) -> Command {
-        let mut command = if self.name == "crun" && Path::new("/sys/fs/cgroup/unified").exists() {
+        let mut command = if self.without_groups() {
             let mut command = Command::new("unshare");
             command.args(["--mount", "--propagation", "private", "sh", "-c", CRUN_VIEW]).arg(&self.program);
             command
@@ -63,9 +64,26 @@ impl Runtime {
         };
         command.arg("--root").arg(self.root());
         if self.name == "crun" {
-            command.arg("--cgroup-manager=disabled").env("XDG_RUNTIME_DIR", self.state.path());
+            command.env("XDG_RUNTIME_DIR", self.state.path());
+        }
+        if self.without_groups() {
+            command.arg("--cgroup-manager=disabled");
         }
         command
+    }
+
+    /// crun makes no cgroups where version 1 is beside version 2.
+    fn without_groups(&self) -> bool {
+        self.name == "crun" && Path::new("/sys/fs/cgroup/unified").exists()
+    }
+
+    /// Whether the runtime can make cgroups here; skips the test where it can't, as [`crate::cgroup::needs`] does.
+    #[must_use]
+    pub fn needs_groups(&self) -> bool {
+        if self.without_groups() {
+            crate::skip("crun makes no groups on a machine that has cgroup v1 beside v2");
+        }
+        !self.without_groups()
     }
 
     /// `run` to the end of the program, then what `delete --force` finds is removed.

@@ -11,7 +11,7 @@ pub struct Caps {
     pub effective: u64,
     /// Permitted set.
     pub permitted: u64,
-    /// Inheritable set: only what ambient needs (CVE-2022-27650, CVE-2022-29162).
+    /// Inheritable set: what config.json asks for, and nothing by itself (CVE-2022-27650, CVE-2022-29162).
     pub inheritable: u64,
     /// Ambient set.
     pub ambient: u64,
@@ -33,10 +33,9 @@ pub fn plan(capabilities: Option<&LinuxCapabilities>) -> Caps {
         ambient: mask(capabilities.ambient()),
         not_ambient: 0,
     };
-    // An ambient capability must be permitted and inheritable (capabilities(7)); the inheritable set serves nothing else.
+    // An ambient capability must be permitted and inheritable (capabilities(7)).
     caps.not_ambient = caps.ambient & !(caps.permitted & caps.inheritable);
     caps.ambient &= !caps.not_ambient;
-    caps.inheritable = caps.ambient;
     caps
 }
 
@@ -126,15 +125,15 @@ mod tests {
     }
 
     #[test]
-    fn inheritable_holds_no_more_than_ambient() {
+    fn inheritable_is_what_was_asked_for_and_ambient_no_more_than_it() {
         let caps: LinuxCapabilities = serde_json::from_str(
             r#"{"bounding":["CAP_KILL","CAP_CHOWN"],"permitted":["CAP_KILL","CAP_CHOWN"],
-                "inheritable":["CAP_KILL","CAP_CHOWN"],"ambient":["CAP_KILL"]}"#,
+                "inheritable":["CAP_KILL","CAP_CHOWN"],"ambient":["CAP_KILL","CAP_FOWNER"]}"#,
         )
         .unwrap();
         let caps = plan(Some(&caps));
-        assert_eq!(caps.inheritable, 1 << 5);
-        assert_eq!((caps.ambient, caps.not_ambient), (1 << 5, 0));
+        assert_eq!(caps.inheritable, 1 << 5 | 1);
+        assert_eq!((caps.ambient, caps.not_ambient), (1 << 5, 1 << 3));
         assert_eq!(caps.bounding, 1 << 5 | 1);
         assert_eq!(plan(None).bounding, 0);
         let caps: LinuxCapabilities =

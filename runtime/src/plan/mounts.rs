@@ -248,7 +248,17 @@ impl Parsed {
             "tmpcopyup" => self.copy_up = true,
             "idmap" => self.idmap = Some(self.idmap.unwrap_or(false)),
             "ridmap" => self.idmap = Some(true),
-            "defaults" | "" | "loud" | "async" | "nomand" | "nolazytime" | "noiversion" => {}
+            // The kernel counts changes of inodes by itself, or not, whatever is asked for; what is quiet is said to nobody.
+            "defaults" | "" | "loud" | "silent" | "iversion" | "noiversion" => {}
+            // Of a file system: the last one counts.
+            "async" | "nomand" | "nolazytime" => {
+                let opposite = match option {
+                    "async" => "sync",
+                    "nomand" => "mand",
+                    _ => "lazytime",
+                };
+                self.other.retain(|(_, key, _)| key != opposite);
+            }
             _ => {
                 if let Some((kind, recursive)) = propagation(option) {
                     self.propagation.push((kind, recursive));

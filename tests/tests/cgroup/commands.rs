@@ -162,23 +162,6 @@ fn list_of_no_containers() {
 }
 
 #[test]
-fn ps_shows_the_containers_processes_alone() {
-    let runtime = Runtime::husk();
-    let bundle = Bundle::script("sleep 601 & exec sleep 602");
-    let container = runtime.start(&bundle);
-    let pids = || -> Vec<u32> {
-        serde_json::from_str(&container.call_with("ps", &["--format", "json"], &[]).ok().stdout).unwrap()
-    };
-    wait_until("both run", || pids().len() == 2);
-    assert!(pids().contains(&container.pid()));
-    let table = container.call("ps", &[]).ok();
-    assert_eq!(table.stdout.lines().count(), 3, "{}", table.stdout);
-    assert!(table.stdout.contains("sleep 601") && table.stdout.contains("sleep 602"), "{}", table.stdout);
-    let table = container.call("ps", &["-eo", "pid,comm"]).ok();
-    assert_eq!(table.stdout.lines().count(), 3, "{}", table.stdout);
-}
-
-#[test]
 fn events_shows_statistics() {
     let runtime = Runtime::husk();
     let bundle = Bundle::script(LOOP);
@@ -190,24 +173,6 @@ fn events_shows_statistics() {
     assert!(event["data"]["cpu"]["usage"]["total"].as_u64().unwrap() > 0);
     let done = container.call_with("events", &["--interval", "0s"], &[]).expect_code(1);
     assert!(done.stderr.contains("--interval"), "{}", done.stderr);
-}
-
-#[test]
-fn events_ends_with_the_container() {
-    let runtime = Runtime::husk();
-    let bundle = Bundle::script(LOOP);
-    let container = runtime.start(&bundle);
-    let mut command = runtime.command();
-    command.args(["events", "--interval", "50ms", &container.id]).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    for _ in 0..2 {
-        let event: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
-        assert_eq!(event["type"], "stats");
-    }
-    container.call("kill", &["KILL"]).ok();
-    while lines.next().is_some_and(|line| line.is_ok()) {}
-    assert!(child.wait().unwrap().success());
 }
 
 #[test]

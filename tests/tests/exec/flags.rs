@@ -1,7 +1,7 @@
 //! What each flag of `husk exec` does to the process.
 
-use crate::{Orphan, idle, idle_with};
-use husk_tests::{Runtime, cgroup, run, temp_dir};
+use crate::{Orphan, idle};
+use husk_tests::{Runtime, temp_dir};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix, SocketType,
 };
@@ -9,21 +9,6 @@ use std::io::{IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-
-#[test]
-fn user_groups_environment_and_directory() {
-    let runtime = Runtime::husk();
-    let (_bundle, container) = idle(&runtime);
-    assert_eq!(container.sh("pwd; echo $TERM").ok().text(), "/\nxterm");
-    let flags =
-        ["--user", "1000:50", "-g", "7,8", "--cwd", "/tmp", "--env", "A=b c", "-e", "TERM=x", "-e", "E="];
-    let done = container.call_with(
-        "exec",
-        &flags,
-        &["sh", "-c", "id -u; id -g; id -G; pwd; echo $A; echo $TERM; env | grep -c ^TERM="],
-    );
-    assert_eq!(done.ok().text(), "1000\n50\n50 7 8\n/tmp\nb c\nx\n1");
-}
 
 #[test]
 fn home_is_that_of_the_user() {
@@ -36,44 +21,6 @@ fn home_is_that_of_the_user() {
     assert_eq!(home(&["--user", "1000"]), "/tmp");
     assert_eq!(home(&["--user", "77"]), "/");
     assert_eq!(home(&["--env", "HOME=/mine"]), "/mine");
-}
-
-#[test]
-fn capabilities_and_no_new_privs() {
-    let runtime = Runtime::husk();
-    let (_bundle, container) = idle_with(&runtime, |bundle| {
-        bundle.set("/process/noNewPrivileges", false);
-    });
-    let status = "grep -E 'Cap(Eff|Bnd|Amb|Inh)|NoNewPrivs' /proc/self/status | tr -d '\\n\\t'";
-    assert_eq!(
-        container.sh(status).ok().text(),
-        "CapInh:0000000000000000CapEff:0000000020000420CapBnd:0000000020000420CapAmb:0000000000000000NoNewPrivs:0"
-    );
-    let done =
-        container.call_with("exec", &["--cap", "CAP_SYS_CHROOT", "--no-new-privs"], &["sh", "-c", status]);
-    assert_eq!(
-        done.ok().text(),
-        "CapInh:0000000000000000CapEff:0000000020040420CapBnd:0000000020040420CapAmb:0000000000000000NoNewPrivs:1"
-    );
-}
-
-#[test]
-fn a_process_file_says_it_all() {
-    let runtime = Runtime::husk();
-    let (bundle, container) = idle(&runtime);
-    let path = bundle.path().join("process.json");
-    std::fs::write(
-        &path,
-        r#"{"user":{"uid":3,"gid":4,"additionalGids":[5]},"args":["sh","-c","id -u; id -G; env | grep -v -E '^(PWD|SHLVL|OLDPWD|HOME)=' | sort; pwd; ulimit -n"],
-            "env":["PATH=/bin","X=y"],"cwd":"/usr","rlimits":[{"type":"RLIMIT_NOFILE","soft":64,"hard":64}]}"#,
-    )
-    .unwrap();
-    let done = container.call_with("exec", &["--process", path.to_str().unwrap()], &[]);
-    assert_eq!(done.ok().text(), "3\n4 5\nPATH=/bin\nX=y\n/usr\n64");
-    // The directory is all that it must say besides the program.
-    std::fs::write(&path, r#"{"args":["/bin/id","-u"],"cwd":"/"}"#).unwrap();
-    let done = container.call_with("exec", &["--process", path.to_str().unwrap()], &[]);
-    assert_eq!(done.ok().text(), "0");
 }
 
 #[test]
@@ -103,62 +50,6 @@ fn wrong_flags_are_refused_by_name() {
         );
     }
     container.call("exec", &[]).expect_code(255);
-}
-
-#[test]
-fn the_process_is_in_the_containers_cgroup_and_namespaces() {
-    let runtime = Runtime::husk();
-    let (bundle, container) = idle(&runtime);
-    let pid_file = bundle.path().join("pid");
-    Orphan::adopt();
-    container
-        .call_with("exec", &["--detach", "--pid-file", pid_file.to_str().unwrap()], &["sleep", "100000"])
-        .ok();
-    let first = Orphan::of(&pid_file);
-    let pid = first.pid();
-    let init = container.pid();
-    assert_eq!(cgroup::of_process(pid), cgroup::of_process(init));
-    for kind in ["pid", "mnt", "net", "ipc", "uts", "cgroup", "user"] {
-        let link = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap();
-        assert_eq!(link(pid), link(init), "{kind}");
-    }
-    let own = cgroup::of_process(init).join("sub");
-    std::fs::create_dir(&own).unwrap();
-    container
-        .call_with(
-            "exec",
-            &["--detach", "--cgroup", "sub", "--pid-file", pid_file.to_str().unwrap()],
-            &["sleep", "100000"],
-        )
-        .ok();
-    let second = Orphan::of(&pid_file);
-    assert_eq!(cgroup::of_process(second.pid()), own);
-}
-
-#[test]
-fn descriptors_go_along_only_where_asked_for() {
-    let runtime = Runtime::husk();
-    let (bundle, container) = idle(&runtime);
-    let text = bundle.path().join("text");
-    std::fs::write(&text, "from outside").unwrap();
-    let exec = |flags: &str, script: &str| {
-        let line =
-            format!("exec \"$@\" exec {flags} {} sh -c '{script}' 3<{} 4<&3", container.id, text.display());
-        let husk = runtime.command();
-        let mut command = std::process::Command::new("sh");
-        command.args(["-c", &line, "sh"]).arg(husk.get_program()).args(husk.get_args());
-        run(&mut command)
-    };
-    // ls itself has the directory open, as the lowest number that is free.
-    assert_eq!(exec("", "ls /proc/self/fd").ok().text(), "0\n1\n2\n3");
-    assert_eq!(
-        exec("--preserve-fds 1", "ls /proc/self/fd; cat <&3").ok().text(),
-        "0\n1\n2\n3\n4\nfrom outside"
-    );
-    assert_eq!(
-        exec("--preserve-fds 2", "ls /proc/self/fd; cat <&4").ok().text(),
-        "0\n1\n2\n3\n4\n5\nfrom outside"
-    );
 }
 
 /// Receives one descriptor on the listening socket, and the text that came with it.

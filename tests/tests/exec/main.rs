@@ -35,10 +35,6 @@ impl Orphan {
     fn of(pid_file: &Path) -> Self {
         Self(Pid::from_raw(std::fs::read_to_string(pid_file).unwrap().parse().unwrap()).unwrap())
     }
-
-    fn pid(&self) -> u32 {
-        self.0.as_raw_nonzero().get().unsigned_abs()
-    }
 }
 
 impl Drop for Orphan {

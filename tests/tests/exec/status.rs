@@ -5,19 +5,6 @@ use husk_tests::{Bundle, Runtime, cgroup, run};
 use std::os::unix::fs::PermissionsExt;
 
 #[test]
-fn exit_codes_are_the_programs_own() {
-    let runtime = Runtime::husk();
-    let (_bundle, container) = idle(&runtime);
-    for code in [0, 1, 3, 126, 127, 128, 255] {
-        container.sh(&format!("exit {code}")).expect_code(code);
-    }
-    container.sh("exit 256").expect_code(0);
-    for signal in [1, 6, 9, 11, 15] {
-        container.sh(&format!("kill -{signal} $$")).expect_code(128 + signal);
-    }
-}
-
-#[test]
 fn a_program_that_cannot_be_started_is_127_or_126_and_one_sentence() {
     let runtime = Runtime::husk();
     let (bundle, container) = idle(&runtime);
@@ -67,39 +54,6 @@ fn a_container_that_is_gone_or_stopped_or_paused_says_so() {
     assert!(done.stderr.contains("cannot exec in a paused container"), "{}", done.stderr);
     paused.call("resume", &[]).ok();
     paused.exec(&["true"]).ok();
-}
-
-#[test]
-fn a_created_container_can_be_joined() {
-    let runtime = Runtime::husk();
-    let bundle = Bundle::new(&["sleep", "100000"]);
-    let container = runtime.create(&bundle);
-    container.exec(&["true"]).ok();
-    assert_eq!(container.status(), "created");
-}
-
-#[test]
-fn a_user_namespace_is_joined_with_its_ids() {
-    let runtime = Runtime::husk();
-    let (_bundle, container) = idle_with(&runtime, |bundle| {
-        bundle.push("/linux/namespaces", serde_json::json!({"type": "user"}));
-        let map = serde_json::json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
-        bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map);
-    });
-    let done = container.sh("id -u; id -g; tr -s ' ' </proc/self/uid_map");
-    assert_eq!(done.ok().text(), "0\n0\n 0 100000 65536");
-}
-
-#[test]
-fn the_end_of_the_container_is_the_end_of_its_execs() {
-    let runtime = Runtime::husk();
-    let (_bundle, container) = idle(&runtime);
-    let mut exec = runtime.command();
-    exec.args(["exec", &container.id, "sleep", "100000"]).stdin(std::process::Stdio::null());
-    let mut exec = exec.spawn().unwrap();
-    husk_tests::wait_until("the exec runs", || container.sh("ps").stdout.matches("sleep").count() == 2);
-    container.call("kill", &["KILL"]).ok();
-    assert_eq!(exec.wait().unwrap().code(), Some(137));
 }
 
 /// A container that hands controllers on to groups of its own, as one with systemd in it does, takes no processes in its

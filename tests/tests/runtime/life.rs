@@ -4,50 +4,6 @@ use husk_tests::{Bundle, Container, Runtime, run, unique, wait_until};
 use std::process::Stdio;
 
 #[test]
-fn from_created_to_deleted() {
-    let runtime = Runtime::new();
-    let bundle = Bundle::script("echo ran > /dev/shm/ran; sleep 1000");
-    let container = runtime.create(&bundle);
-    assert_eq!(container.status(), "created");
-    let state = container.state();
-    assert_eq!(state["bundle"].as_str(), bundle.path().to_str());
-    assert_eq!(state["id"].as_str(), Some(container.id.as_str()));
-    assert!(container.pid() > 1);
-    container.call("start", &[]).ok();
-    container.wait_for("running");
-    assert_ne!(container.call("start", &[]).code, 0, "a second start");
-    assert_ne!(container.call("delete", &[]).code, 0, "delete of a running container");
-    container.call("kill", &["KILL"]).ok();
-    container.wait_for("stopped");
-    assert_ne!(container.call("kill", &["KILL"]).code, 0, "kill of a stopped container");
-    container.call("delete", &[]).ok();
-    assert_ne!(container.call("state", &[]).code, 0);
-}
-
-#[test]
-fn the_program_waits_for_start() {
-    let runtime = Runtime::new();
-    let mut bundle = Bundle::script("echo ran > /mnt/ran; sleep 1000");
-    let shared = husk_tests::temp_dir();
-    bundle.mount("/mnt", "bind", shared.path().to_str().unwrap(), &["bind"]);
-    let container = runtime.create(&bundle);
-    std::thread::sleep(std::time::Duration::from_millis(200));
-    assert!(!shared.path().join("ran").exists());
-    container.call("start", &[]).ok();
-    wait_until("the program runs", || shared.path().join("ran").exists());
-}
-
-#[test]
-fn an_id_is_taken_once() {
-    let runtime = Runtime::new();
-    let bundle = Bundle::new(&["sleep", "1000"]);
-    let container = runtime.create(&bundle);
-    let again = run(runtime.command().args(["create", "--bundle"]).arg(bundle.path()).arg(&container.id));
-    assert_ne!(again.code, 0);
-    assert_eq!(container.status(), "created", "the failed create did no harm");
-}
-
-#[test]
 fn a_create_that_fails_leaves_nothing() {
     let runtime = Runtime::husk();
     for (pointer, value) in [
@@ -160,35 +116,4 @@ fn one_container_under_parallel_commands_ends_up_in_one_state() {
         });
         assert!(!runtime.root().join(&container.id).exists());
     }
-}
-
-#[test]
-fn run_detached_goes_on_after_husk() {
-    let runtime = Runtime::new();
-    let bundle = Bundle::new(&["sleep", "1000"]);
-    bundle.write();
-    let container = Container::named(&runtime, &unique("det"));
-    let pid_file = bundle.path().join("pid");
-    run(runtime
-        .command()
-        .args(["run", "--detach", "--pid-file"])
-        .arg(&pid_file)
-        .arg("--bundle")
-        .arg(bundle.path())
-        .arg(&container.id))
-    .ok();
-    container.wait_for("running");
-    assert_eq!(std::fs::read_to_string(pid_file).unwrap(), container.pid().to_string());
-}
-
-#[test]
-fn run_keeps_what_it_is_told_to_keep() {
-    let runtime = Runtime::husk();
-    let bundle = Bundle::script("exit 7");
-    bundle.write();
-    let container = Container::named(&runtime, &unique("keep"));
-    run(runtime.command().args(["run", "--keep", "--bundle"]).arg(bundle.path()).arg(&container.id))
-        .expect_code(7);
-    assert_eq!(container.status(), "stopped");
-    container.call("delete", &[]).ok();
 }

@@ -1,13 +1,7 @@
-//! What config.json and the command line of create, start and run ask for, against the real kernel. `RUNTIME=runc` runs
-//! the same on a peer.
+//! What is husk's own in create, start and run: its words, what a broken life leaves behind, concurrency. What any runtime
+//! must do is in the suite conformance.
 
 mod exits;
-mod files;
-mod hooks;
-mod ids;
 mod life;
-mod mounts;
-mod namespaces;
 mod netdev;
-mod process;
-mod terminal;
+mod refusals;

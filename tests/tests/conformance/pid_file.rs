@@ -1,0 +1,66 @@
+//! `--pid-file` of create, run and exec.
+
+use super::{idle, same};
+use husk_tests::{Bundle, Container, Runtime, run, unique};
+
+#[test]
+fn of_create() {
+    let runtime = Runtime::new();
+    let bundle = Bundle::new(&["sleep", "100000"]);
+    bundle.write();
+    let file = bundle.path().join("pid");
+    let container = Container::named(&runtime, &unique("pid"));
+    let mut command = runtime.command();
+    command.args(["create", "--pid-file"]).arg(&file).arg("--bundle").arg(bundle.path()).arg(&container.id);
+    run(&mut command).ok();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), container.pid().to_string());
+}
+
+#[test]
+fn of_run_detached() {
+    let runtime = Runtime::new();
+    let bundle = Bundle::new(&["sleep", "100000"]);
+    bundle.write();
+    let file = bundle.path().join("pid");
+    let container = Container::named(&runtime, &unique("pid"));
+    let mut command = runtime.command();
+    command
+        .args(["run", "--detach", "--pid-file"])
+        .arg(&file)
+        .arg("--bundle")
+        .arg(bundle.path())
+        .arg(&container.id);
+    run(&mut command).ok();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), container.pid().to_string());
+}
+
+#[test]
+fn of_exec_detached() {
+    let runtime = Runtime::new();
+    let (bundle, container) = idle(&runtime, same);
+    let file = bundle.path().join("pid");
+    super::exec::Orphan::adopt();
+    container
+        .call_with("exec", &["--detach", "--pid-file", file.to_str().unwrap()], &["sleep", "100000"])
+        .ok();
+    let orphan = super::exec::Orphan::of(&file);
+    let pid = orphan.pid();
+    assert_eq!(std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap(), "sleep\n");
+    assert_ne!(pid, container.pid());
+    drop(orphan);
+}
+
+#[test]
+fn a_folder_that_does_not_exist_is_an_error() {
+    let runtime = Runtime::new();
+    let bundle = Bundle::new(&["echo", "it ran"]);
+    bundle.write();
+    let container = Container::named(&runtime, &unique("pid"));
+    let mut command = runtime.command();
+    command
+        .args(["run", "--pid-file", "/no/such/folder/pid", "--bundle"])
+        .arg(bundle.path())
+        .arg(&container.id);
+    let done = run(&mut command);
+    assert!(done.code != 0 && done.stdout.is_empty(), "{done:?}");
+}

@@ -1,0 +1,234 @@
+//! `process.terminal`: of `run`, and by a console socket.
+
+use super::output;
+use husk_tests::{Bundle, Container, Runtime, run, unique, wait_until};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use serde_json::json;
+use std::io::{IoSliceMut, Read as _, Write as _};
+use std::mem::MaybeUninit;
+use std::os::unix::net::{UnixListener, UnixStream};
+
+fn terminal(bundle: &mut Bundle) -> &mut Bundle {
+    bundle.set("/process/terminal", true)
+}
+
+#[test]
+fn run_copies_between_its_streams_and_the_terminal() {
+    let done = super::run("tty; echo err >&2; exit 4", terminal).expect_code(4);
+    assert_eq!(done.text().replace('\r', ""), "/dev/pts/0\nerr");
+}
+
+#[test]
+fn all_three_streams_are_the_terminal() {
+    let shown = output("for n in 0 1 2; do readlink /proc/$$/fd/$n; done", terminal);
+    assert_eq!(shown.replace('\r', ""), "/dev/pts/0\n/dev/pts/0\n/dev/pts/0");
+}
+
+#[test]
+fn the_console_is_the_terminal() {
+    let shown = output("stat -c '%F' /dev/console; echo by console >/dev/console", terminal);
+    assert_eq!(shown.replace('\r', ""), "character special file\nby console");
+}
+
+#[test]
+fn the_terminal_controls_the_session() {
+    let shown = output("echo by tty >/dev/tty; cut -d' ' -f7,8 /proc/1/stat | grep -v '^0'", terminal);
+    assert!(shown.starts_with("by tty") && shown.lines().count() == 2, "{shown}");
+}
+
+#[test]
+fn the_size_is_that_of_the_spec() {
+    let shown = output("stty size", |bundle| {
+        terminal(bundle).set("/process/consoleSize", json!({"height": 30, "width": 100}))
+    });
+    assert_eq!(shown, "30 100");
+}
+
+#[test]
+fn the_terminal_belongs_to_the_user() {
+    let shown = output("stat -c %u $(tty)", |bundle| {
+        terminal(bundle).set("/process/user", json!({"uid": 1000, "gid": 1000}))
+    });
+    assert_eq!(shown, "1000");
+}
+
+/// The first descriptor that comes over a socket.
+pub fn receive(socket: &UnixStream) -> std::fs::File {
+    let mut text = [0; 4096];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut text)], &mut control, RecvFlags::CMSG_CLOEXEC)
+        .unwrap();
+    let fd = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+        _ => None,
+    });
+    fd.expect("a descriptor").into()
+}
+
+/// Runs a command that sends a descriptor to a socket.
+fn sent(listener: &UnixListener, command: &mut std::process::Command) -> std::fs::File {
+    std::thread::scope(|scope| {
+        let called = scope.spawn(|| run(command));
+        listener.set_nonblocking(true).unwrap();
+        let mut socket = None;
+        wait_until("the runtime connects or ends", || {
+            socket = listener.accept().ok().map(|(socket, _)| socket);
+            socket.is_some() || called.is_finished()
+        });
+        let Some(socket) = socket else { panic!("nothing came: {:?}", called.join().unwrap()) };
+        socket.set_nonblocking(false).unwrap();
+        let file = receive(&socket);
+        called.join().unwrap().ok();
+        file
+    })
+}
+
+fn read_until(master: &mut std::fs::File, text: &str) {
+    let mut seen = String::new();
+    wait_until(text, || {
+        let mut buffer = [0; 256];
+        let length = master.read(&mut buffer).unwrap_or(0);
+        seen.push_str(&String::from_utf8_lossy(&buffer[..length]));
+        seen.contains(text)
+    });
+}
+
+#[test]
+fn a_console_socket_gets_the_master() {
+    let runtime = Runtime::new();
+    let mut bundle = Bundle::script("read line; echo \"got $line\"; sleep 100000");
+    terminal(&mut bundle).write();
+    let path = bundle.path().join("console");
+    let listener = UnixListener::bind(&path).unwrap();
+    let container = Container::named(&runtime, &unique("tty"));
+    let mut create = runtime.command();
+    create
+        .args(["create", "--console-socket"])
+        .arg(&path)
+        .arg("--bundle")
+        .arg(bundle.path())
+        .arg(&container.id);
+    let mut master = sent(&listener, &mut create);
+    container.call("start", &[]).ok();
+    master.write_all(b"hello\n").unwrap();
+    read_until(&mut master, "got hello");
+}
+
+#[test]
+fn the_master_resizes_the_terminal() {
+    let runtime = Runtime::new();
+    let mut bundle = Bundle::script("read line; stty size; sleep 100000");
+    terminal(&mut bundle).write();
+    let path = bundle.path().join("console");
+    let listener = UnixListener::bind(&path).unwrap();
+    let container = Container::named(&runtime, &unique("tty"));
+    let mut create = runtime.command();
+    create
+        .args(["create", "--console-socket"])
+        .arg(&path)
+        .arg("--bundle")
+        .arg(bundle.path())
+        .arg(&container.id);
+    let mut master = sent(&listener, &mut create);
+    container.call("start", &[]).ok();
+    let size = rustix::termios::Winsize { ws_row: 11, ws_col: 22, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&master, size).unwrap();
+    master.write_all(b"now\n").unwrap();
+    read_until(&mut master, "11 22");
+}
+
+#[test]
+fn the_end_of_the_container_is_seen_on_the_master() {
+    let runtime = Runtime::new();
+    let mut bundle = Bundle::new(&["sleep", "100000"]);
+    terminal(&mut bundle).write();
+    let path = bundle.path().join("console");
+    let listener = UnixListener::bind(&path).unwrap();
+    let container = Container::named(&runtime, &unique("tty"));
+    let mut command = runtime.command();
+    command
+        .args(["run", "--detach", "--console-socket"])
+        .arg(&path)
+        .arg("--bundle")
+        .arg(bundle.path())
+        .arg(&container.id);
+    let mut master = sent(&listener, &mut command);
+    container.call("kill", &["KILL"]).ok();
+    container.wait_for("stopped");
+    let mut rest = Vec::new();
+    // EIO is the end of a terminal.
+    let end = master.read_to_end(&mut rest);
+    assert!(end.is_ok() || end.is_err_and(|error| error.raw_os_error() == Some(5)));
+}
+
+#[test]
+fn exec_with_a_terminal() {
+    let runtime = Runtime::new();
+    let (_bundle, container) = super::idle(&runtime, super::same);
+    let done = container.call_with("exec", &["--tty"], &["sh", "-c", "tty; exit 5"]).expect_code(5);
+    assert!(done.stdout.starts_with("/dev/pts/"), "{}", done.stdout);
+}
+
+#[test]
+fn exec_sends_its_terminal_to_a_socket() {
+    let runtime = Runtime::new();
+    let (bundle, container) = super::idle(&runtime, super::same);
+    let path = bundle.path().join("console");
+    let listener = UnixListener::bind(&path).unwrap();
+    let pid = bundle.path().join("pid");
+    super::exec::Orphan::adopt();
+    let mut command = runtime.command();
+    command
+        .args(["exec", "--tty", "--detach", "--console-socket"])
+        .arg(&path)
+        .arg("--pid-file")
+        .arg(&pid)
+        .arg(&container.id);
+    command.args(["sh", "-c", "read line; echo \"got $line\"; sleep 100000"]);
+    let mut master = sent(&listener, &mut command);
+    let _orphan = super::exec::Orphan::of(&pid);
+    master.write_all(b"hello\n").unwrap();
+    read_until(&mut master, "got hello");
+}
+
+#[test]
+fn create_with_a_terminal_needs_a_socket() {
+    let runtime = Runtime::new();
+    let mut bundle = Bundle::new(&["true"]);
+    terminal(&mut bundle);
+    let (_container, done) = runtime.try_create(&bundle);
+    assert_ne!(done.code, 0, "{done:?}");
+}
+
+#[test]
+fn a_socket_without_a_terminal_is_an_error() {
+    let runtime = Runtime::new();
+    let bundle = Bundle::new(&["true"]);
+    bundle.write();
+    let path = bundle.path().join("console");
+    let _listener = UnixListener::bind(&path).unwrap();
+    let container = Container::named(&runtime, &unique("tty"));
+    let mut create = runtime.command();
+    create
+        .args(["create", "--console-socket"])
+        .arg(&path)
+        .arg("--bundle")
+        .arg(bundle.path())
+        .arg(&container.id);
+    assert_ne!(run(&mut create).code, 0);
+}
+
+#[test]
+fn a_socket_that_does_not_exist_is_an_error() {
+    let runtime = Runtime::new();
+    let mut bundle = Bundle::new(&["true"]);
+    terminal(&mut bundle).write();
+    let container = Container::named(&runtime, &unique("tty"));
+    let mut create = runtime.command();
+    create
+        .args(["create", "--console-socket", "/no/such/socket", "--bundle"])
+        .arg(bundle.path())
+        .arg(&container.id);
+    assert_ne!(run(&mut create).code, 0);
+}

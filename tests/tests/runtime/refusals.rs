@@ -1,0 +1,119 @@
+//! The words with which husk refuses what it cannot do, and where it gives less than was asked for.
+
+use husk_tests::{Bundle, Runtime, in_vm};
+use serde_json::json;
+
+#[test]
+fn refused_options_are_named() {
+    let runtime = Runtime::husk();
+    let mut bundle = Bundle::new(&["true"]);
+    bundle.mount("/t", "tmpfs", "tmpfs", &["nosuid", "size=wide"]);
+    let done = runtime.run(&bundle).expect_code(1);
+    assert!(done.stderr.contains("mounts[7].options[1] (size=wide)"), "{}", done.stderr);
+    let mut bundle = Bundle::new(&["true"]);
+    bundle.mount("/t", "bind", "/no/such", &["rbind"]);
+    let done = runtime.run(&bundle).expect_code(1);
+    assert!(done.stderr.contains("mounts[7] (/t)") && done.stderr.contains("/no/such"), "{}", done.stderr);
+}
+
+#[test]
+fn cgroup_without_a_namespace_shows_the_containers_group_only() {
+    let runtime = Runtime::husk();
+    let mut bundle = Bundle::script("grep -c . /sys/fs/cgroup/cgroup.procs; ls -d /sys/fs/cgroup/husk");
+    bundle.without_namespace("cgroup");
+    let done = runtime.run(&bundle);
+    assert!(done.stderr.contains("No such file"), "{}{}", done.stdout, done.stderr);
+}
+
+#[test]
+fn a_namespace_of_the_wrong_type_or_none_is_refused() {
+    let runtime = Runtime::husk();
+    let mut bundle = Bundle::new(&["true"]);
+    bundle.join_namespace("network", "/proc/self/ns/uts".as_ref());
+    let done = runtime.run(&bundle).expect_code(1);
+    assert!(done.stderr.contains("network namespace /proc/self/ns/uts"), "{}", done.stderr);
+    let mut bundle = Bundle::new(&["true"]);
+    bundle.join_namespace("ipc", "/no/such".as_ref());
+    let done = runtime.run(&bundle).expect_code(1);
+    assert!(done.stderr.contains("ipc namespace /no/such: No such file"), "{}", done.stderr);
+}
+
+#[test]
+fn a_limit_beyond_the_hard_one_is_named_where_it_may_not_be_raised() {
+    if in_vm() {
+        return; // There root may raise every limit.
+    }
+    let runtime = Runtime::husk();
+    let mut bundle = Bundle::script("ulimit -Hn");
+    bundle.set(
+        "/process/rlimits",
+        json!([{"type": "RLIMIT_NOFILE", "soft": 1, "hard": 1_000_000_000_000_u64}]),
+    );
+    let done = runtime.run(&bundle).expect_code(1);
+    assert!(done.stderr.contains("process.rlimits[0] (RLIMIT_NOFILE)"), "{}", done.stderr);
+}
+
+#[test]
+fn a_hook_that_fails_ends_the_create_and_poststop_runs() {
+    let runtime = Runtime::husk();
+    let dir = husk_tests::temp_dir();
+    let log = dir.path().join("log");
+    for name in ["prestart", "createRuntime", "createContainer", "startContainer"] {
+        let mut bundle = Bundle::new(&["true"]);
+        let program = if name == "startContainer" { "/bin/sh" } else { "/bin/bash" };
+        let fails = json!([{"path": program, "args": ["sh", "-c", "echo the reason >&2; exit 3"]}]);
+        bundle.set("/hooks", json!({name: fails, "poststop": [{"path": "/bin/sh", "args": ["sh", "-c", format!("echo poststop >> {}", log.display())]}]}));
+        let done = runtime.run(&bundle).expect_code(1);
+        let words = format!("error running {name} hook #0: hooks.{name}[0]");
+        assert!(done.stderr.contains(&words), "{}", done.stderr);
+        assert!(done.stderr.contains("the reason"), "{}", done.stderr);
+        assert!(std::fs::read_to_string(&log).unwrap().starts_with("poststop"), "{name}");
+        std::fs::remove_file(&log).unwrap();
+    }
+}
+
+#[test]
+fn a_hook_over_its_time_is_killed() {
+    let runtime = Runtime::husk();
+    let mut bundle = Bundle::new(&["true"]);
+    bundle.set(
+        "/hooks",
+        json!({"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1}]}),
+    );
+    let done = runtime.run(&bundle).expect_code(1);
+    assert!(done.stderr.contains("hooks.createRuntime[0]") && done.stderr.contains("1 s"), "{}", done.stderr);
+}
+
+#[test]
+fn poststart_that_fails_ends_the_container() {
+    let runtime = Runtime::husk();
+    let mut bundle = Bundle::new(&["sleep", "1000"]);
+    bundle.set("/hooks", json!({"poststart": [{"path": "/bin/false"}]}));
+    let container = runtime.create(&bundle);
+    let done = container.call("start", &[]).expect_code(1);
+    assert!(done.stderr.contains("hooks.poststart[0] (/bin/false)"), "{}", done.stderr);
+    container.wait_for("stopped");
+}
+
+#[test]
+fn contradictions_are_refused() {
+    let runtime = Runtime::husk();
+    let mut bundle = Bundle::new(&["true"]);
+    bundle.set("/process/terminal", true);
+    let (_container, done) = runtime.try_create(&bundle);
+    assert!(done.code != 0 && done.stderr.contains("--console-socket"), "{}", done.stderr);
+}
+
+#[test]
+fn scheduling_and_oom_score() {
+    let runtime = Runtime::husk();
+    let mut bundle = Bundle::script(
+        "cut -d' ' -f19,41 /proc/self/stat; cat /proc/self/oom_score_adj; uname -m; cat /proc/self/personality",
+    );
+    bundle.set("/process/scheduler", json!({"policy": "SCHED_BATCH", "nice": 3}));
+    bundle.set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_IDLE", "priority": 0}));
+    bundle.set("/process/oomScoreAdj", 500);
+    bundle.set("/linux/personality", json!({"domain": "LINUX32"}));
+    bundle.set("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "0"}));
+    assert_eq!(runtime.run(&bundle).ok().text(), "3 3\n500\ni686\n00000008");
+}
