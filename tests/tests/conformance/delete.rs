@@ -6,7 +6,8 @@ use husk_tests::{Bundle, Container, NetNs, Runtime, cgroup, run};
 #[test]
 fn of_a_stopped_container() {
     let runtime = Runtime::new();
-    let container = runtime.start(&Bundle::new(&["true"]));
+    let bundle = Bundle::new(&["true"]);
+    let container = runtime.start(&bundle);
     container.wait_for("stopped");
     container.call("delete", &[]).ok();
     assert_ne!(container.call("state", &[]).code, 0);
@@ -38,7 +39,8 @@ fn of_a_running_container_by_force() {
 #[test]
 fn of_a_created_container_by_force() {
     let runtime = Runtime::new();
-    let container = runtime.create(&Bundle::new(&["true"]));
+    let bundle = Bundle::new(&["true"]);
+    let container = runtime.create(&bundle);
     container.call_with("delete", &["--force"], &[]).ok();
     assert_ne!(container.call("state", &[]).code, 0);
 }

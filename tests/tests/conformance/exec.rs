@@ -158,7 +158,8 @@ fn in_a_created_container() {
 #[test]
 fn in_a_stopped_container_is_an_error() {
     let runtime = Runtime::new();
-    let container = runtime.start(&Bundle::new(&["true"]));
+    let bundle = Bundle::new(&["true"]);
+    let container = runtime.start(&bundle);
     container.wait_for("stopped");
     assert_ne!(container.exec(&["true"]).code, 0);
 }

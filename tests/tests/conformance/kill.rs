@@ -57,7 +57,8 @@ fn kill_ends_the_container() {
 #[test]
 fn a_created_container_can_be_killed() {
     let runtime = Runtime::new();
-    let container = runtime.create(&Bundle::new(&["true"]));
+    let bundle = Bundle::new(&["true"]);
+    let container = runtime.create(&bundle);
     container.call("kill", &["KILL"]).ok();
     container.wait_for("stopped");
 }
@@ -75,7 +76,8 @@ fn a_signal_that_there_is_not_is_an_error() {
 #[test]
 fn of_a_stopped_container_is_an_error() {
     let runtime = Runtime::new();
-    let container = runtime.start(&Bundle::new(&["true"]));
+    let bundle = Bundle::new(&["true"]);
+    let container = runtime.start(&bundle);
     container.wait_for("stopped");
     assert_ne!(container.call("kill", &["TERM"]).code, 0);
     assert_ne!(container.call("kill", &["KILL"]).code, 0);

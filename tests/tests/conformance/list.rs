@@ -43,7 +43,8 @@ fn ids_alone() {
 #[test]
 fn stopped_containers_are_in_it() {
     let runtime = Runtime::new();
-    let container = runtime.start(&Bundle::new(&["true"]));
+    let bundle = Bundle::new(&["true"]);
+    let container = runtime.start(&bundle);
     container.wait_for("stopped");
     let list = document(&run(runtime.command().args(["list", "--format", "json"])).ok());
     assert_eq!(list[0]["status"], "stopped");

@@ -53,7 +53,8 @@ fn resume_of_what_is_not_paused_is_an_error() {
 #[test]
 fn pause_of_a_stopped_container_is_an_error() {
     groups!(runtime);
-    let container = runtime.start(&Bundle::new(&["true"]));
+    let bundle = Bundle::new(&["true"]);
+    let container = runtime.start(&bundle);
     container.wait_for("stopped");
     assert_ne!(container.call("pause", &[]).code, 0);
     assert_ne!(container.call("resume", &[]).code, 0);

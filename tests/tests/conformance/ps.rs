@@ -14,7 +14,8 @@ fn as_json() {
     if !runtime.needs_groups() {
         return;
     }
-    let container = runtime.start(&Bundle::script("sleep 601 & exec sleep 602"));
+    let bundle = Bundle::script("sleep 601 & exec sleep 602");
+    let container = runtime.start(&bundle);
     wait_until("both run", || pids(&container).len() == 2);
     assert!(pids(&container).contains(&u64::from(container.pid())));
 }
@@ -25,7 +26,8 @@ fn as_a_table() {
     if !runtime.needs_groups() {
         return;
     }
-    let container = runtime.start(&Bundle::script("sleep 601 & exec sleep 602"));
+    let bundle = Bundle::script("sleep 601 & exec sleep 602");
+    let container = runtime.start(&bundle);
     wait_until("both run", || pids(&container).len() == 2);
     let done = container.call("ps", &[]).ok();
     assert_eq!(done.stdout.lines().count(), 3, "{done:?}");

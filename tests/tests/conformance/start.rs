@@ -15,7 +15,8 @@ fn it_runs_the_program() {
 #[test]
 fn of_a_running_container_is_an_error_without_effect() {
     let runtime = Runtime::new();
-    let container = runtime.start(&Bundle::new(&["sleep", "100000"]));
+    let bundle = Bundle::new(&["sleep", "100000"]);
+    let container = runtime.start(&bundle);
     let pid = container.pid();
     assert_ne!(container.call("start", &[]).code, 0);
     assert_eq!((container.status().as_str(), container.pid()), ("running", pid));
@@ -24,7 +25,8 @@ fn of_a_running_container_is_an_error_without_effect() {
 #[test]
 fn of_a_stopped_container_is_an_error() {
     let runtime = Runtime::new();
-    let container = runtime.start(&Bundle::new(&["true"]));
+    let bundle = Bundle::new(&["true"]);
+    let container = runtime.start(&bundle);
     container.wait_for("stopped");
     assert_ne!(container.call("start", &[]).code, 0);
     assert_eq!(container.status(), "stopped");
@@ -50,6 +52,7 @@ fn it_returns_while_the_program_runs() {
 #[test]
 fn a_program_that_cannot_be_executed_is_an_error_of_create_or_start() {
     let runtime = Runtime::new();
-    let (container, done) = runtime.try_create(&Bundle::new(&["/no/such/program"]));
+    let bundle = Bundle::new(&["/no/such/program"]);
+    let (container, done) = runtime.try_create(&bundle);
     assert!(done.code != 0 || container.call("start", &[]).code != 0);
 }
