@@ -1,5 +1,6 @@
 //! Staying with a process until it ends: signals are passed on, the terminal is copied, orphans are reaped.
 
+use crate::{log, notify::Notify};
 use anyhow::Context as _;
 use husk_sys::{Errno, clone::Child, send, signal};
 use rustix::{
@@ -39,23 +40,37 @@ pub fn wait(
     child: &Child,
     signals: &Signals,
     master: Option<OwnedFd>,
+    mut notify: Option<Notify>,
     forwards: impl Fn(i32),
 ) -> anyhow::Result<i32> {
     let mut terminal = master.map(Terminal::new).transpose()?;
     loop {
-        if let Some(raw) = reap(child.pid)? {
+        let ended = reap(child.pid)?;
+        if let Some(ready) = notify.as_ref().and_then(Notify::ready) {
+            // husk is the one to be watched: it ends as the container does.
+            let own = i32::try_from(std::process::id()).unwrap_or_default();
+            if let Err(error) = notify.take().map_or(Ok(()), |notify| notify.tell(&ready, own, false)) {
+                log::warn(&format!("the container is ready, and nobody hears it: {error:#}"));
+            }
+        }
+        if let Some(raw) = ended {
             if let Some(terminal) = &mut terminal {
                 terminal.drain();
             }
             return Ok(raw);
         }
         let mut fds = vec![PollFd::from_borrowed_fd(signals.fd.as_fd(), PollFlags::IN)];
+        let mut input_at = None;
         let (input, output) = (stdin(), terminal.as_ref().filter(|terminal| !terminal.output_closed));
         if let Some(terminal) = output {
             fds.push(PollFd::from_borrowed_fd(terminal.master.as_fd(), PollFlags::IN));
             if !terminal.input_closed {
+                input_at = Some(fds.len());
                 fds.push(PollFd::from_borrowed_fd(input.as_fd(), PollFlags::IN));
             }
+        }
+        if let Some(notify) = &notify {
+            fds.push(PollFd::from_borrowed_fd(notify.fd(), PollFlags::IN));
         }
         match rustix::event::poll(&mut fds, None) {
             Err(Errno::INTR) => continue,
@@ -67,7 +82,7 @@ pub fn wait(
             if ready.get(1) == Some(&true) {
                 terminal.copy_output();
             }
-            if ready.get(2) == Some(&true) {
+            if input_at.and_then(|at| ready.get(at)) == Some(&true) {
                 terminal.copy_input();
             }
         }

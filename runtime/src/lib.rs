@@ -14,6 +14,7 @@ mod init;
 mod launch;
 mod log;
 mod netdev;
+mod notify;
 mod plan;
 mod process;
 mod record;

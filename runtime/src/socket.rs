@@ -6,9 +6,13 @@ use rustix::net::{
     SocketType,
 };
 use std::{
+    ffi::OsStr,
     io::IoSlice,
     mem::MaybeUninit,
-    os::fd::{AsFd as _, BorrowedFd},
+    os::{
+        fd::{AsFd as _, AsRawFd as _, BorrowedFd},
+        unix::ffi::OsStrExt as _,
+    },
     path::Path,
 };
 
@@ -16,7 +20,7 @@ use std::{
 pub fn send_fd(path: &Path, fd: BorrowedFd<'_>, text: &[u8]) -> anyhow::Result<()> {
     let socket =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    connect(&socket, path)?;
+    at(path, |address| rustix::net::connect(&socket, address)).context("connect")?;
     let fds = [fd];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -29,19 +33,27 @@ pub fn send_fd(path: &Path, fd: BorrowedFd<'_>, text: &[u8]) -> anyhow::Result<(
     Ok(())
 }
 
-/// Connects, also to a path longer than the 107 bytes of an address: by its directory's descriptor.
-fn connect(socket: &std::os::fd::OwnedFd, path: &Path) -> anyhow::Result<()> {
-    let address = match SocketAddrUnix::new(path) {
-        Ok(address) => address,
-        Err(_) => {
-            let dir = path.parent().unwrap_or(Path::new("."));
-            let dir = std::fs::File::open(dir).with_context(|| format!("open {}", dir.display()))?;
-            let name = path.file_name().unwrap_or_default();
-            let number = std::os::fd::AsRawFd::as_raw_fd(&dir.as_fd());
-            let short = Path::new("/proc/self/fd").join(number.to_string()).join(name);
-            let address = SocketAddrUnix::new(&short).context("the socket's name is too long")?;
-            return rustix::net::connect(socket, &address).context("connect");
+/// Calls with the address of a path, also of one longer than the 107 bytes of an address: by its directory's descriptor.
+pub fn at(path: &Path, call: impl FnOnce(&SocketAddrUnix) -> husk_sys::Result<()>) -> anyhow::Result<()> {
+    if let Ok(address) = SocketAddrUnix::new(path) {
+        return Ok(call(&address)?);
+    }
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let dir = std::fs::File::open(dir).with_context(|| format!("open {}", dir.display()))?;
+    let number = dir.as_fd().as_raw_fd();
+    let short =
+        Path::new("/proc/self/fd").join(number.to_string()).join(path.file_name().unwrap_or_default());
+    let address = SocketAddrUnix::new(&short).context("the socket's name is too long")?;
+    Ok(call(&address)?)
+}
+
+/// The same for a name of systemd's: a path, or `@` and a name without a file.
+pub fn named(name: &OsStr, call: impl FnOnce(&SocketAddrUnix) -> husk_sys::Result<()>) -> anyhow::Result<()> {
+    match name.as_bytes().strip_prefix(b"@") {
+        Some(name) => {
+            let address = SocketAddrUnix::new_abstract_name(name).context("the socket's name is too long")?;
+            Ok(call(&address)?)
         }
-    };
-    rustix::net::connect(socket, &address).context("connect")
+        None => at(Path::new(name), call),
+    }
 }

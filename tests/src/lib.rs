@@ -6,6 +6,7 @@
 pub mod bundle;
 pub mod cgroup;
 pub mod command;
+pub mod fds;
 pub mod image;
 pub mod netns;
 pub mod registry;
@@ -13,7 +14,8 @@ pub mod runtime;
 pub mod view;
 
 pub use bundle::Bundle;
-pub use command::{Done, run, run_with_stdin};
+pub use command::{Done, code_of, run, run_with_stdin};
+pub use fds::Receiver;
 pub use netns::NetNs;
 pub use runtime::{Container, Runtime};
 

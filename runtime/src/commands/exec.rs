@@ -125,7 +125,7 @@ fn execute(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let Some(signals) = signals else { return Ok(ExitCode::SUCCESS) };
-    let raw = foreground::wait(&ready.child, &signals, ready.master, |_| {})?;
+    let raw = foreground::wait(&ready.child, &signals, ready.master, None, |_| {})?;
     Ok(ExitCode::from(WaitStatus::new(raw).shell_code()))
 }
 

@@ -5,11 +5,13 @@ use crate::{
     cli::Global,
     foreground::{self, Signals},
     launch::{self, Launched, Options},
+    notify::Notify,
     record,
 };
 use anyhow::Context as _;
 use husk_exit::{SignalCause, WaitStatus};
 use rustix::process::Pid;
+use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 
 /// Arguments of `husk run`.
@@ -43,17 +45,23 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     if !args.detach {
         record::reserve(&launched.dir);
     }
+    let notify = Notify::listen(launched.dir.path())?;
     let started_ns = record::now_ns();
     launched.start()?;
     let Launched { dir, state, child, master, lock, rollback, .. } = launched;
     rollback.keep();
     // From here on others may kill, pause and delete it.
     drop(lock);
-    let Some(signals) = signals else { return Ok(ExitCode::SUCCESS) };
+    let Some(signals) = signals else {
+        if let Some(notify) = notify {
+            notify.wait(child.pidfd.as_fd(), child.pid)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
 
     let target = Target { dir, state };
     let note = |number| super::kill::record(&target, number, SignalCause::Forwarded);
-    let raw = foreground::wait(&child, &signals, master, note)?;
+    let raw = foreground::wait(&child, &signals, master, notify, note)?;
     finish(&target, args.keep, started_ns, raw)?;
     Ok(ExitCode::from(WaitStatus::new(raw).shell_code()))
 }

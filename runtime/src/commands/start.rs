@@ -1,6 +1,7 @@
 //! `husk start`: starts the program of a created container.
 
 use super::{ExitWith, target::Target};
+use crate::notify::Notify;
 use crate::{cli::Global, init, plan, process::failure::Failure, record, state::Status};
 use anyhow::{Context as _, bail};
 use rustix::{
@@ -28,6 +29,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         Status::Running | Status::Paused => bail!("cannot start an already running container"),
         status => bail!("cannot start a container in the {status} state"),
     }
+    let notify = Notify::listen(target.dir.path())?;
     let started = release(&target);
     // The barrier is passed, or init is gone: in either case there is nothing left to wait at it.
     let _ = std::fs::remove_file(target.dir.fifo());
@@ -35,6 +37,11 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     started?;
     poststart(&target)?;
     drop(lock);
+    if let (Some(notify), Some(init)) = (notify, target.state.init)
+        && let Some(pidfd) = init.open()
+    {
+        notify.wait(pidfd.as_fd(), init.pid)?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

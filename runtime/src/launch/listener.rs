@@ -12,6 +12,7 @@ pub fn pass_on(
     number: i32,
     child: &Child,
     state: &State,
+    status: Status,
 ) -> anyhow::Result<()> {
     let Some(listener) = &filter.listener else { return Ok(()) };
     let fd = rustix::process::pidfd_getfd(&child.pidfd, number, PidfdGetfdFlags::empty())
@@ -21,7 +22,7 @@ pub fn pass_on(
         "fds": ["seccompFd"],
         "pid": child.pid,
         "metadata": listener.metadata.clone().unwrap_or_default(),
-        "state": state.oci(Status::Creating),
+        "state": state.oci(status),
     });
     crate::socket::send_fd(&listener.path, fd.as_fd(), message.to_string().as_bytes())
         .with_context(|| format!("send to linux.seccomp.listenerPath {}", listener.path.display()))

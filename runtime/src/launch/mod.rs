@@ -13,7 +13,7 @@ use crate::{
     cli::Global,
     commands::ExitWith,
     init::{Barrier, Init, hooks},
-    log, netdev,
+    log, netdev, notify,
     plan::{self, Plan, config, namespaces::Kind},
     process::{
         channel::{Channel, Message},
@@ -120,6 +120,7 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
     let bundle = bundle.canonicalize().with_context(|| format!("bundle {}", bundle.display()))?;
     let (mut spec, text) = config::read(&bundle.join("config.json"))?;
     let listen = listen_fds(&mut spec)?;
+    notify::add_to(&mut spec, &global.root().join(options.id))?;
     let plan = plan::plan(&spec, options.id, &bundle)?;
     check(&plan, options)?;
     let keep_fds = listen + options.preserve_fds;
@@ -141,6 +142,7 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
     let cgroup = cgroup::make(global, placed, &spec)?;
     state.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
     rollback.cgroup = cgroup.clone();
+    notify::make_folder(dir.path())?;
     let barrier = if options.fifo { fifos(&dir)? } else { Barrier::Parent };
 
     let cgroup_dir = cgroup.as_ref().map(Cgroup::dir).transpose()?;
@@ -340,7 +342,7 @@ impl Parent<'_> {
                     if let Some(filter) =
                         self.plan.process.as_ref().and_then(|process| process.seccomp.as_ref())
                     {
-                        listener::pass_on(filter, number, self.child, self.state)?;
+                        listener::pass_on(filter, number, self.child, self.state, Status::Creating)?;
                     }
                     channel.send(&Message::Go)?;
                 }

@@ -169,6 +169,15 @@ impl Channel {
         }
     }
 
+    /// For the child: tells the number of its seccomp listener. By write(2), the one call that no rule may notify of: nobody
+    /// could answer before this message has arrived.
+    pub fn report_listener(&self, number: i32) -> super::failure::Result<()> {
+        let text = serde_json::to_vec(&Message::Listener(number)).unwrap_or_default();
+        rustix::io::write(&self.fd, &text)
+            .map(drop)
+            .map_err(|errno| Failure::call("report the seccomp listener to husk", errno))
+    }
+
     /// For the child: sends a message of its progress.
     pub fn report(&self, message: &Message) -> super::failure::Result<()> {
         self.send(message).map_err(|errno| Failure::call("report to husk", errno))

@@ -195,7 +195,7 @@ fn load_seccomp(context: &Context<'_>) -> Result<()> {
         .collect();
     let listener = seccomp::load(&program, filter.flags).step(|| "load linux.seccomp".into())?;
     if let Some(listener) = listener {
-        context.channel.report(&Message::Listener(listener.as_raw_fd()))?;
+        context.channel.report_listener(listener.as_raw_fd())?;
         // The parent takes it by number; until then it must stay open.
         context.channel.wait_for_go()?;
     }

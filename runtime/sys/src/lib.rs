@@ -3,6 +3,7 @@
 //! `rustix` has safe forms of most calls; what is here is what it lacks, or what is safe only under a condition that
 //! this crate checks. Each function does one call, and gives the errno as it came.
 
+pub mod agent;
 pub mod bpf;
 pub mod clone;
 pub mod exec;

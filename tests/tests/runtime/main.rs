@@ -2,6 +2,8 @@
 //! must do is in the suite conformance.
 
 mod exits;
+mod flags;
 mod life;
 mod netdev;
+mod notify;
 mod refusals;

@@ -1,12 +1,9 @@
 //! Seccomp profiles on the real kernel, under husk and, for comparison, under runc.
 
-use husk_tests::{Bundle, Runtime, temp_dir};
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix, SocketType,
-};
+mod notify;
+
+use husk_tests::{Bundle, Runtime};
 use serde_json::{Value, json};
-use std::io::IoSliceMut;
-use std::mem::MaybeUninit;
 
 /// husk, and runc where it is installed: a profile must mean the same to both.
 fn runtimes() -> Vec<Runtime> {
@@ -127,51 +124,4 @@ fn unknown_names_are_skipped_and_wrong_profiles_refused_by_place() {
         let done = runtime.run(&with("true", profile)).expect_code(1);
         assert!(done.stderr.contains(words), "{words}: {}", done.stderr);
     }
-}
-
-#[test]
-fn the_agent_gets_the_listener_and_the_state() {
-    let runtime = Runtime::husk();
-    let dir = temp_dir();
-    let path = dir.path().join("agent");
-    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
-    rustix::net::bind(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
-    rustix::net::listen(&socket, 1).unwrap();
-    let mut profile = deny(&["mkdir", "mkdirat"], json!({"action": "SCMP_ACT_NOTIFY"}));
-    profile["listenerPath"] = path.to_str().unwrap().into();
-    profile["listenerMetadata"] = "anything".into();
-    let bundle = with("mkdir /x; echo $? >/result; exec sleep 100000", profile);
-    let container = runtime.start(&bundle);
-
-    let agent = rustix::net::accept(&socket).unwrap();
-    let mut text = vec![0; 16 << 10];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let received = rustix::net::recvmsg(
-        &agent,
-        &mut [IoSliceMut::new(&mut text)],
-        &mut control,
-        RecvFlags::CMSG_CLOEXEC,
-    )
-    .unwrap();
-    let listener = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
-    let state: Value = serde_json::from_slice(&text[..received.bytes]).unwrap();
-    assert_eq!((&state["metadata"], &state["fds"]), (&json!("anything"), &json!(["seccompFd"])), "{state:#}");
-    assert_eq!(
-        (&state["state"]["id"], &state["pid"]),
-        (&json!(container.id), &json!(container.pid())),
-        "{state:#}"
-    );
-    let listener = listener.expect("a descriptor came along");
-    let link =
-        std::fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&listener))).unwrap();
-    assert!(link.to_string_lossy().contains("seccomp notify"), "{link:?}");
-    // The call waits for an answer; where the agent goes away there is none any more (seccomp_unotify(2): ENOSYS).
-    assert!(!bundle.rootfs().join("result").exists());
-    drop(listener);
-    husk_tests::wait_until("mkdir was answered", || bundle.rootfs().join("result").exists());
-    assert!(!bundle.rootfs().join("x").exists());
 }

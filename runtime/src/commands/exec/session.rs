@@ -189,7 +189,8 @@ impl Session<'_> {
                 }
                 Message::Listener(number) => {
                     if let Some(filter) = &self.process.seccomp {
-                        listener::pass_on(filter, number, &child, &self.target.state)?;
+                        let status = self.target.status();
+                        listener::pass_on(filter, number, &child, &self.target.state, status)?;
                     }
                     channel.send(&Message::Go)?;
                 }

@@ -1,0 +1,82 @@
+//! Flags of `create` and `run`.
+
+use husk_tests::{Bundle, Container, Done, Receiver, Runtime, run, unique};
+use serde_json::json;
+use std::{os::fd::AsRawFd as _, path::Path};
+
+/// `VERB FLAGS… --bundle … ID`
+fn call<'a>(runtime: &'a Runtime, verb: &str, flags: &[&str], bundle: &Bundle) -> (Container<'a>, Done) {
+    bundle.write();
+    let container = Container::named(runtime, &unique("flags"));
+    let mut command = runtime.command();
+    command.arg(verb).args(flags).arg("--bundle").arg(bundle.path()).arg(&container.id);
+    let done = run(&mut command);
+    (container, done)
+}
+
+#[test]
+fn the_pidfd_is_sent_away() {
+    // runc has the flag from 1.2 on.
+    let runtime = Runtime::husk();
+    for (verb, more) in [("create", None), ("run", Some("--detach"))] {
+        let receiver = Receiver::new();
+        let path = receiver.text();
+        let mut flags = vec!["--pidfd-socket", &path];
+        flags.extend(more);
+        let (container, done) = call(&runtime, verb, &flags, &Bundle::new(&["sleep", "100000"]));
+        done.ok();
+        let (_, pidfd) = receiver.receive();
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap();
+        let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")).expect("a pidfd");
+        assert_eq!(pid.trim(), container.pid().to_string(), "{verb}");
+        rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL).unwrap();
+        container.wait_for("stopped");
+    }
+    let flags = ["--pidfd-socket", "/no/such/socket"];
+    let (_, done) = call(&runtime, "create", &flags, &Bundle::new(&["true"]));
+    assert!(done.expect_code(1).stderr.contains("--pidfd-socket /no/such/socket"), "not named");
+}
+
+#[test]
+fn what_is_kept_is_there_until_it_is_deleted() {
+    let runtime = Runtime::new();
+    let (container, done) = call(&runtime, "run", &["--keep"], &Bundle::script("exit 3"));
+    done.expect_code(3);
+    assert_eq!(container.status(), "stopped");
+    container.call("delete", &[]).ok();
+    assert_ne!(container.call("state", &[]).code, 0);
+    // Without the flag nothing stays.
+    let (container, done) = call(&runtime, "run", &[], &Bundle::script("exit 3"));
+    done.expect_code(3);
+    assert_ne!(container.call("state", &[]).code, 0);
+}
+
+/// Without pivot_root the host's mounts stay below the container's root, out of reach.
+#[test]
+fn without_pivot_root() {
+    let runtime = Runtime::new();
+    let bundle = Bundle::new(&["sleep", "100000"]);
+    let (container, done) = call(&runtime, "run", &["--no-pivot", "--detach"], &bundle);
+    done.ok();
+    let mounts = "cut -d ' ' -f 5 /proc/1/mountinfo | grep -v '^/\\(proc\\|sys\\|dev\\)'";
+    let up = "cd / && cd ../../.. && ls";
+    let plain = runtime.start(&bundle);
+    for script in [mounts, up, "ls /proc/1/root/", "cd -P /proc/1/cwd/../.. && ls"] {
+        let (without, with) = (container.sh(script).ok(), plain.sh(script).ok());
+        assert_eq!(without.text(), with.text(), "{script}");
+    }
+}
+
+#[test]
+fn the_session_keyring_is_new_or_the_callers() {
+    let runtime = Runtime::new();
+    if !Path::new("/proc/keys").exists() {
+        return husk_tests::skip("the kernel has no keyrings");
+    }
+    let mut bundle = Bundle::new(&["cat", "/proc/keys"]);
+    bundle.set("/linux/maskedPaths", json!([]));
+    let (container, done) = call(&runtime, "run", &[], &bundle);
+    assert!(done.ok().stdout.contains(&format!("_ses.{}", container.id)), "no keyring of its own");
+    let (container, done) = call(&runtime, "run", &["--no-new-keyring"], &bundle);
+    assert!(!done.ok().stdout.contains(&format!("_ses.{}", container.id)), "a keyring of its own");
+}
