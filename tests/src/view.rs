@@ -20,6 +20,7 @@ ip link set lo up
 #[derive(Debug)]
 pub struct View {
     holder: Child,
+    pids: bool,
 }
 
 impl View {
@@ -40,13 +41,19 @@ impl View {
             .unwrap();
         let mut ready = [0; 5];
         holder.stdout.as_mut().unwrap().read_exact(&mut ready).expect("a view of the machine");
-        Self { holder }
+        Self { holder, pids }
     }
 
-    /// A command that runs in the view's network and mounts.
+    /// A command that runs in the view's namespaces.
     pub fn command(&self, program: &str) -> Command {
+        let holder = self.holder.id();
         let mut command = Command::new("nsenter");
-        command.args(["--target", &self.holder.id().to_string(), "--net", "--mount", program]);
+        command.args(["--target", &holder.to_string(), "--net", "--mount"]);
+        if self.pids {
+            let file = format!("--pid=/proc/{holder}/ns/pid_for_children");
+            command.arg(file);
+        }
+        command.arg(program);
         command
     }
 

@@ -245,22 +245,29 @@ fn kernel_message(context: &OwnedFd) -> String {
 }
 
 /// The container's view of cgroup2: by a cgroup namespace where it has one, else its own directory of the host's
-/// (CVE-2023-25809: never the host's tree).
+/// (CVE-2023-25809: never the host's tree). An ordinary user's container may have neither, and is shown nothing.
 fn cgroup2(plan: &Plan, mount: &Mount, cgroup: Option<&Path>) -> Result<OwnedFd> {
     if plan.namespaces.has_own_or_joined(Kind::Cgroup)
         && let Ok(tree) = new_cgroup2(mount)
     {
         return Ok(tree);
     }
-    let Some(cgroup) = cgroup else {
-        let place = mount.place();
-        return Err(Failure::text(format!(
-            "mount {place}: the container has neither a cgroup namespace nor a cgroup of its own, so there is none to show"
-        )));
-    };
+    let Some(cgroup) = cgroup else { return nothing(mount) };
     let tree = open_bind(cgroup, false, &mount.place())?;
     attributes(tree.as_fd(), mount)?;
     Ok(tree)
+}
+
+/// An empty file system that nobody can write to.
+fn nothing(mount: &Mount) -> Result<OwnedFd> {
+    let make = || {
+        let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        rustix::mount::fsconfig_set_string(context.as_fd(), "mode", "555")?;
+        rustix::mount::fsconfig_create(context.as_fd())?;
+        let attributes = mount.attributes.set | MountAttrFlags::MOUNT_ATTR_RDONLY;
+        rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+    };
+    make().step(|| format!("mount {}: an empty file system in place of cgroup2", mount.place()))
 }
 
 fn new_cgroup2(mount: &Mount) -> husk_sys::Result<OwnedFd> {

@@ -17,21 +17,79 @@ echo ready
 exec sleep 1000000
 "#;
 
+/// What podman of an ordinary user needs: an account with ids of its own to map, and a runtime directory. Its processes end
+/// with the PID namespace, and what is orphaned in it is reaped.
+const USERS_VIEW: &str = r#"
+cd "$1"
+chmod 1777 /dev/shm
+for file in passwd group subuid subgid; do
+    cp /etc/$file $file
+done
+echo "podder:x:54321:54321::$1/home:/bin/sh" >>passwd
+echo podder:x:54321: >>group
+echo podder:200000:65536 >>subuid
+echo podder:200000:65536 >>subgid
+for file in passwd group subuid subgid; do
+    mount --bind $file /etc/$file
+done
+[ -e /dev/net/tun ] || modprobe tun || true
+if [ -e /dev/net/tun ]; then
+    mknod tun c 10 200
+    chmod 666 tun
+    mount --bind tun /dev/net/tun
+fi
+mkdir -p /run/user/54321 home
+chown 54321:54321 /run/user/54321 home
+chmod 700 /run/user/54321
+echo ready
+exec docker-init -s -- sleep 1000000
+"#;
+
+/// The account of [`USERS_VIEW`].
+const USER: u32 = 54321;
+
 /// An engine of its own, with one image named `busybox`. Its containers and cgroups go away with it.
 pub struct Podman {
     dir: tempfile::TempDir,
     view: View,
     parent: String,
+    rootless: bool,
 }
 
 impl Podman {
     /// podman on husk, or on the runtime that `$RUNTIME` names by its path.
     pub fn new() -> Self {
+        let podman = Self::build(false);
+        podman.import();
+        podman
+    }
+
+    /// podman of an ordinary user; none where the machine lets nobody map further ids, which husk has no part in.
+    pub fn of_a_user() -> Option<Self> {
+        let podman = Self::build(true);
+        let done = podman.podman(&["unshare", "true"]);
+        if done.code != 0 {
+            husk_tests::skip(&format!("podman unshare: {}", done.stderr.trim()));
+            return None;
+        }
+        podman.import();
+        Some(podman)
+    }
+
+    fn build(rootless: bool) -> Self {
         let runtime = match std::env::var_os("RUNTIME") {
             Some(path) if Path::new(&path).is_absolute() => PathBuf::from(path),
             _ => husk_tests::bin("husk"),
         };
         let dir = temp_dir();
+        // The build may lie where the user can't go.
+        let runtime = if rootless {
+            let copy = dir.path().join("runtime");
+            std::fs::copy(runtime, &copy).unwrap();
+            copy
+        } else {
+            runtime
+        };
         // The machine's root lacks CAP_SYS_RESOURCE, so hard limits can't be raised; and without a pids controller
         // podman's own limit of 2048 can't be set.
         let pids = if husk_tests::cgroup::controllers().iter().any(|name| name == "pids") { 2048 } else { 0 };
@@ -39,15 +97,14 @@ impl Podman {
             dir.path().join("containers.conf"),
             format!(
                 "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\npids_limit = {pids}\n\
+                 init_path = \"/usr/bin/docker-init\"\n\
                  [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"tested\"\n\
                  [engine.runtimes]\ntested = [{runtime:?}]\n"
             ),
         )
         .unwrap();
-        let view = View::new(dir.path(), VIEW, false);
-        let podman = Self { dir, view, parent: format!("/{}", husk_tests::unique("podman")) };
-        podman.import();
-        podman
+        let view = View::new(dir.path(), if rootless { USERS_VIEW } else { VIEW }, rootless);
+        Self { dir, view, parent: format!("/{}", husk_tests::unique("podman")), rootless }
     }
 
     fn import(&self) {
@@ -65,19 +122,28 @@ impl Podman {
 
     /// The command line of podman.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.view.command("podman");
         let at = |name: &str| self.path().join(name);
-        command
-            .arg("--root")
-            .arg(at("root"))
-            .arg("--runroot")
-            .arg(at("run"))
-            .arg("--tmpdir")
-            .arg(at("tmp"))
-            .args(["--storage-driver", "vfs"])
-            .args(args)
-            .env("CONTAINERS_CONF", at("containers.conf"))
-            .env("HOME", self.path());
+        let mut command;
+        if self.rootless {
+            command = self.view.command("setpriv");
+            let user = [format!("--reuid={USER}"), format!("--regid={USER}")];
+            command.args(user).args(["--clear-groups", "podman"]);
+            command.env("HOME", at("home")).env("XDG_RUNTIME_DIR", format!("/run/user/{USER}"));
+            for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "DBUS_SESSION_BUS_ADDRESS", "TMPDIR"] {
+                command.env_remove(name);
+            }
+        } else {
+            command = self.view.command("podman");
+            command
+                .arg("--root")
+                .arg(at("root"))
+                .arg("--runroot")
+                .arg(at("run"))
+                .arg("--tmpdir")
+                .arg(at("tmp"));
+            command.env("HOME", self.path());
+        }
+        command.args(["--storage-driver", "vfs"]).args(args).env("CONTAINERS_CONF", at("containers.conf"));
         command
     }
 
@@ -90,7 +156,10 @@ impl Podman {
     /// `podman run` without a network, under the test's cgroup; `args` are further flags, image and command.
     #[track_caller]
     pub fn run(&self, args: &[&str]) -> Done {
-        let mut all = vec!["run", "--network=none", "--cgroup-parent", &self.parent];
+        let mut all = vec!["run", "--network=none"];
+        if !self.rootless {
+            all.extend(["--cgroup-parent", &self.parent]);
+        }
         all.extend(args);
         self.podman(&all)
     }
@@ -101,6 +170,12 @@ impl Podman {
         let mut all = vec!["-d", "--name", name];
         all.extend(args);
         self.run(&all).ok();
+    }
+
+    /// A program beside podman, in its network.
+    #[track_caller]
+    pub fn host(&self, line: &[&str]) -> Done {
+        run(self.view.command(line[0]).args(&line[1..]))
     }
 
     /// A value of `podman inspect`, by Go template.

@@ -2,6 +2,7 @@
 
 mod engine;
 mod limits;
+mod rootless;
 
 use engine::Podman;
 use husk_tests::wait_until;
