@@ -6,6 +6,7 @@
 //! A library, so that manual pages and completions are made from [`cli`] by another program (hack/docs); the runtime
 //! carries none of that.
 
+mod checkpoint;
 pub mod cli;
 mod clock;
 mod commands;

@@ -144,6 +144,8 @@ pub enum SignalCause {
     Timeout,
     /// `husk run` passed on a signal that it had got itself.
     Forwarded,
+    /// `husk checkpoint`, which ends what it has written to disk.
+    Checkpoint,
     /// A word of a newer husk.
     #[serde(other)]
     Other,

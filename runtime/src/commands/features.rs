@@ -74,12 +74,13 @@ const MOUNT_OPTIONS: &[&str] = &[
 ];
 
 /// Shows the features. What is not implemented says false, so that nobody relies on it.
-pub fn run(_global: &Global, _args: &Args) -> anyhow::Result<ExitCode> {
-    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&features())?)?;
+pub fn run(global: &Global, _args: &Args) -> anyhow::Result<ExitCode> {
+    let checkpoint = crate::checkpoint::works(global);
+    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&features(checkpoint))?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn features() -> Value {
+fn features(checkpoint: bool) -> Value {
     let capabilities: Vec<String> = (0..64).map_while(caps::name).collect();
     let namespaces: Vec<&str> = namespaces::Kind::ALL.iter().map(|kind| kind.word()).collect();
     json!({
@@ -103,7 +104,11 @@ fn features() -> Value {
             "mountExtensions": {"idmap": {"enabled": true}},
             "netDevices": {"enabled": true}
         },
-        "annotations": {"io.husk.version": env!("CARGO_PKG_VERSION")},
+        "annotations": {
+            "io.husk.version": env!("CARGO_PKG_VERSION"),
+            // The name under which engines look for it; annotations are texts.
+            "org.opencontainers.runc.checkpoint.enabled": checkpoint.to_string()
+        },
         "potentiallyUnsafeConfigAnnotations": []
     })
 }
@@ -141,7 +146,7 @@ mod tests {
 
     #[test]
     fn it_has_the_shape_of_the_specification() {
-        let features = features();
+        let features = features(true);
         let parsed: oci_spec::runtime::Features = serde_json::from_value(features.clone()).unwrap();
         assert!(parsed.linux().is_some());
         assert_eq!(features["linux"]["namespaces"].as_array().unwrap().len(), 8);

@@ -1,20 +1,28 @@
 //! `husk restore`: restores a container from a checkpoint.
 
-use crate::cli::Global;
+use super::{run, target::Target};
+use crate::{
+    checkpoint::{
+        flags::Flags,
+        restore::{self, Restored, Wanted},
+    },
+    cli::Global,
+    foreground::{self, Signals},
+    launch::Options,
+    record,
+};
+use husk_exit::{SignalCause, WaitStatus};
 use std::{path::PathBuf, process::ExitCode};
 
 /// Arguments of `husk restore`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
+    /// Flags that `checkpoint` has, too.
+    #[command(flatten)]
+    pub flags: Flags,
     /// Directory of the bundle (default: the current directory)
     #[arg(long, short, value_name = "DIR")]
     pub bundle: Option<PathBuf>,
-    /// Directory for the image files
-    #[arg(long, value_name = "DIR")]
-    pub image_path: Option<PathBuf>,
-    /// Directory for work files and logs
-    #[arg(long, value_name = "DIR")]
-    pub work_path: Option<PathBuf>,
     /// Unix socket that is sent the terminal's master descriptor
     #[arg(long, value_name = "PATH")]
     pub console_socket: Option<PathBuf>,
@@ -27,7 +35,7 @@ pub struct Args {
     /// Do not become the reaper of orphaned processes
     #[arg(long)]
     pub no_subreaper: bool,
-    /// Do not use pivot_root; for a root filesystem on a ramdisk
+    /// Of no effect: criu changes the root itself
     #[arg(long)]
     pub no_pivot: bool,
     /// LSM profile to use, as TYPE:NAME
@@ -36,36 +44,44 @@ pub struct Args {
     /// LSM mount context to use
     #[arg(long, value_name = "CONTEXT")]
     pub lsm_mount_context: Option<String>,
-    /// Allow open TCP connections
-    #[arg(long)]
-    pub tcp_established: bool,
-    /// Allow external unix sockets
-    #[arg(long)]
-    pub ext_unix_sk: bool,
-    /// Allow a shell job
-    #[arg(long)]
-    pub shell_job: bool,
-    /// Restore memory pages lazily
-    #[arg(long)]
-    pub lazy_pages: bool,
-    /// Handle file locks
-    #[arg(long)]
-    pub file_locks: bool,
-    /// soft, full, strict or ignore
-    #[arg(long, value_name = "MODE")]
-    pub manage_cgroups_mode: Option<String>,
-    /// Make this namespace without its properties
-    #[arg(long, value_name = "NAMESPACE")]
-    pub empty_ns: Vec<String>,
-    /// Deduplicate memory images
-    #[arg(long)]
-    pub auto_dedup: bool,
     /// Id of the container
     #[arg(value_name = "CONTAINER-ID")]
     pub id: String,
 }
 
-/// Restores the container.
-pub fn run(_global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("restore {}: not implemented", args.id);
+/// Restores the container, and waits for its end unless it is to be left alone.
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    if !args.detach && !args.no_subreaper {
+        run::become_subreaper()?;
+    }
+    let wanted = Wanted {
+        flags: &args.flags,
+        options: Options {
+            id: &args.id,
+            bundle: args.bundle.as_deref(),
+            console_socket: args.console_socket.as_deref(),
+            pidfd_socket: None,
+            pid_file: args.pid_file.as_deref(),
+            no_pivot: args.no_pivot,
+            no_new_keyring: false,
+            preserve_fds: 0,
+            detach: args.detach,
+            fifo: false,
+        },
+        lsm_profile: args.lsm_profile.as_deref(),
+        lsm_mount_context: args.lsm_mount_context.as_deref(),
+    };
+    let Restored { dir, state, child, master, lock } = restore::restore(global, &wanted)?;
+    let target = Target { dir, state };
+    if args.detach {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let signals = Signals::hold()?;
+    record::reserve(&target.dir);
+    drop(lock);
+    let started_ns = record::now_ns();
+    let note = |number| super::kill::record(&target, number, SignalCause::Forwarded);
+    let raw = foreground::wait(&child, &signals, master, None, note)?;
+    run::finish(&target, false, started_ns, raw)?;
+    Ok(ExitCode::from(WaitStatus::new(raw).shell_code()))
 }

@@ -35,9 +35,7 @@ pub struct Args {
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     launch::protect()?;
     if !args.detach && !args.no_subreaper {
-        // Orphans of a container without a PID namespace of its own come to husk, not to the host's init.
-        let own = i32::try_from(std::process::id()).ok().and_then(Pid::from_raw);
-        rustix::process::set_child_subreaper(own).context("become subreaper")?;
+        become_subreaper()?;
     }
     let options = Options { detach: args.detach, fifo: false, ..args.new.options() };
     let mut launched = launch::launch(global, &options)?;
@@ -66,8 +64,14 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(WaitStatus::new(raw).shell_code()))
 }
 
+/// Orphans of a container without a PID namespace of its own come to husk then, not to the host's init.
+pub fn become_subreaper() -> anyhow::Result<()> {
+    let own = i32::try_from(std::process::id()).ok().and_then(Pid::from_raw);
+    rustix::process::set_child_subreaper(own).context("become subreaper")
+}
+
 /// Writes down the end, and removes the container unless it is to be kept.
-fn finish(target: &Target, keep: bool, started_ns: u64, raw: i32) -> anyhow::Result<()> {
+pub fn finish(target: &Target, keep: bool, started_ns: u64, raw: i32) -> anyhow::Result<()> {
     // Another command may have deleted it meanwhile; then there is nothing to do.
     let Ok(_lock) = target.dir.lock() else { return Ok(()) };
     record::ended(&target.dir, &target.state, started_ns, raw);

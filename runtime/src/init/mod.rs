@@ -6,10 +6,10 @@ mod hide;
 pub mod hooks;
 mod mount;
 mod net;
-mod resolve;
+pub mod resolve;
 mod root;
 
-pub use mount::{attributes as set_mount_attributes, open_bind, propagate};
+pub use mount::{attach, attributes as set_mount_attributes, open_bind, propagate};
 pub use root::open_root;
 
 use crate::{

@@ -1,13 +1,13 @@
 //! Making a container, from the bundle to an init process that waits for its start: what `create` and `run` share.
 
 mod binary;
-mod cgroup;
+pub mod cgroup;
 pub mod listener;
 mod rollback;
 mod trees;
 
 pub use binary::protect;
-pub use rollback::poststop;
+pub use rollback::{Rollback, poststop};
 
 use crate::{
     cli::Global,
@@ -29,7 +29,6 @@ use anyhow::{Context as _, bail};
 use husk_cgroup::Cgroup;
 use husk_sys::{clone::Child, fd};
 use oci_spec::runtime::Spec;
-use rollback::Rollback;
 use rustix::{
     fs::{CWD, FileType, Mode, OFlags},
     process::{Pid, WaitId, WaitIdOptions},
@@ -219,7 +218,7 @@ fn listen_fds(spec: &mut Spec) -> anyhow::Result<u32> {
 }
 
 /// What config.json and the command line say together.
-fn check(plan: &Plan, options: &Options<'_>) -> anyhow::Result<()> {
+pub fn check(plan: &Plan, options: &Options<'_>) -> anyhow::Result<()> {
     let terminal = plan.process.as_ref().is_some_and(|process| process.terminal);
     match (terminal, options.detach, options.console_socket) {
         (true, true, None) => {
@@ -243,7 +242,8 @@ fn check(plan: &Plan, options: &Options<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn first_state(spec: &Spec, id: &str, bundle: &Path, plan: &Plan) -> anyhow::Result<State> {
+/// The state of a container that is being made.
+pub fn first_state(spec: &Spec, id: &str, bundle: &Path, plan: &Plan) -> anyhow::Result<State> {
     let namespaces = Kind::ALL.iter().filter(|kind| plan.namespaces.has_own_or_joined(**kind));
     Ok(State {
         version: VERSION,
