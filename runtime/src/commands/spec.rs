@@ -41,7 +41,8 @@ pub fn run(_global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 pub fn example() -> Value {
     let caps = json!(["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"]);
     json!({
-        "ociVersion": "1.2.1",
+        // It has nothing newer in it, and runtimes such as crun before 1.9 refuse what is newer than they are.
+        "ociVersion": "1.0.2",
         "process": {
             "terminal": true,
             "user": {"uid": 0, "gid": 0},

@@ -4,7 +4,7 @@ mod merge;
 
 use super::target::Target;
 use crate::cli::Global;
-use crate::log;
+use crate::{log, plan::config};
 use anyhow::{Context as _, bail};
 use husk_cgroup::Leniency;
 use merge::{Merged, merge};
@@ -84,10 +84,10 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let group = target.cgroup()?;
     let config_path = target.dir.path().join("config.json");
     let text = std::fs::read(&config_path).with_context(|| format!("read {}", config_path.display()))?;
-    let mut config: Value =
+    let mut document: Value =
         serde_json::from_slice(&text).with_context(|| format!("parse {}", config_path.display()))?;
-    let old = match config.pointer("/linux/resources") {
-        Some(value) => serde_json::from_value(value.clone())
+    let old = match document.pointer("/linux/resources") {
+        Some(value) => config::resources(value)
             .with_context(|| format!("parse linux.resources of {}", config_path.display()))?,
         None => LinuxResources::default(),
     };
@@ -99,8 +99,8 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     for one in skipped {
         log::warn(&format!("update {}: {} is ignored: {}", args.id, one.field, one.reason));
     }
-    keep(&mut config, &to_keep)?;
-    target.dir.write("config.json", &serde_json::to_vec(&config)?)?;
+    keep(&mut document, &to_keep)?;
+    target.dir.write("config.json", &serde_json::to_vec(&document)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -113,6 +113,7 @@ fn read(path: &Path) -> anyhow::Result<LinuxResources> {
         text = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
     }
     serde_json::from_slice(&text)
+        .and_then(|value| config::resources(&value))
         .with_context(|| format!("--resources {}: not an OCI resources object", path.display()))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Error, Result};
 use anyhow::{Context as _, bail};
-use oci_spec::runtime::{Linux, Process, Spec};
+use oci_spec::runtime::{Linux, LinuxResources, Process, Spec};
 use serde_json::{Value, json};
 use std::{io::Read as _, path::Path};
 
@@ -23,7 +23,28 @@ pub fn read(path: &Path) -> anyhow::Result<(Spec, Vec<u8>)> {
 
 /// Parses a configuration. An error names the place in it.
 pub fn parse(text: &[u8]) -> anyhow::Result<Spec> {
-    completed(text, "config.json", "/process")
+    let mut spec: Spec = completed(text, "config.json", "/process")?;
+    let resources = spec.linux_mut().as_mut().and_then(|linux| linux.resources_mut().as_mut());
+    let zero = |resources: &&mut LinuxResources| resources.pids().is_some_and(|pids| pids.limit() == 0);
+    if let Some(resources) = resources.filter(zero) {
+        let whole: Value = from_json(text, "config.json")?;
+        unset_pids(resources, whole.pointer("/linux/resources"));
+    }
+    Ok(spec)
+}
+
+/// `linux.resources` alone.
+pub fn resources(value: &Value) -> serde_json::Result<LinuxResources> {
+    let mut resources = serde_json::from_value(value.clone())?;
+    unset_pids(&mut resources, Some(value));
+    Ok(resources)
+}
+
+/// `pids` without `limit` asks for nothing since 1.3 of the specification; the type can't tell that from a limit of 0.
+fn unset_pids(resources: &mut LinuxResources, value: Option<&Value>) {
+    if value.is_some_and(|value| value.pointer("/pids/limit").is_none()) {
+        resources.set_pids(None);
+    }
 }
 
 /// Parses a process, as `exec --process` is given it. An error names the file and the place in it.
@@ -126,6 +147,17 @@ mod tests {
     #[test]
     fn unknown_fields_are_tolerated() {
         assert!(parse(br#"{"ociVersion":"1.0.0","future":{"x":[1]},"linux":{"more":true}}"#).is_ok());
+    }
+
+    #[test]
+    fn pids_without_a_limit_are_not_limited() {
+        let limit = |pids: &str| {
+            let text = format!(r#"{{"ociVersion":"1.3.0","linux":{{"resources":{{"pids":{pids}}}}}}}"#);
+            let spec = parse(text.as_bytes()).unwrap();
+            let linux = spec.linux().as_ref().unwrap();
+            linux.resources().as_ref().unwrap().pids().map(|pids| pids.limit())
+        };
+        assert_eq!((limit("{}"), limit(r#"{"limit":0}"#), limit(r#"{"limit":7}"#)), (None, Some(0), Some(7)));
     }
 
     #[test]

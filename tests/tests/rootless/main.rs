@@ -51,10 +51,24 @@ impl Home {
 
     /// Runs a shell script as the user, in the bundle's directory, with `$H` for husk and its state directory.
     fn sh(&self, before: &[&str], script: &str) -> Done {
+        self.call(&["setpriv"], before, script)
+    }
+
+    /// The same within a command that root runs before.
+    fn sh_around(&self, around: &[&str], script: &str) -> Done {
+        self.call(&[around, &["setpriv"]].concat(), &[], script)
+    }
+
+    fn call(&self, around: &[&str], before: &[&str], script: &str) -> Done {
         self.bundle.write();
         give(self.bundle.path());
-        let mut command = Command::new("setpriv");
-        command.args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups", "--"]);
+        let mut command = Command::new(around[0]);
+        command.args(&around[1..]).args([
+            &format!("--reuid={USER}"),
+            &format!("--regid={USER}"),
+            "--clear-groups",
+            "--",
+        ]);
         command.args(before).args(["sh", "-c", script]);
         command.env("H", format!("{} --root state", self.husk.display())).env_remove("XDG_RUNTIME_DIR");
         run(command.current_dir(self.bundle.path()))
@@ -145,4 +159,94 @@ fn what_an_ordinary_user_lacks_is_said() {
         "{}",
         done.stderr
     );
+}
+
+#[test]
+fn the_example_for_ordinary_users() {
+    let home = Home::new(&["true"]);
+    let script = "mkdir b && $H spec --rootless --bundle b && mv rootfs b/
+        sed -i 's/\"terminal\": true/\"terminal\": false/' b/config.json
+        echo 'id -u; hostname; exit 7' | $H run --bundle b c";
+    let done = home.sh(&[], script).expect_code(7);
+    assert_eq!(done.text(), "0\nhusk", "{done:?}");
+}
+
+/// /etc with one user who has two ranges of subordinate ids, seen by the test's own processes alone.
+const ETC: &str = "
+    mkdir -p etc && mount -t tmpfs tmpfs etc && cd etc &&
+    printf 'root:x:0:0::/:/bin/sh\\nhusktest:x:12345:12345::/:/bin/sh\\n' > passwd &&
+    printf 'root:x:0:\\nhusktest:x:12345:\\n' > group &&
+    printf 'husktest:200000:1000\\nhusktest:300000:500\\n' > subuid && cp subuid subgid &&
+    mount --bind . /etc && cd .. && exec \"$0\" \"$@\"";
+
+#[test]
+fn several_ranges_by_newuidmap_and_newgidmap() {
+    let script = "cat /proc/self/uid_map /proc/self/gid_map; id -u; id -g; id -G; touch /tmp/x;
+        stat -c %u:%g /tmp/x; exit 0";
+    let mut home = Home::new(&["sh", "-c", script]);
+    home.bundle.push("/linux/namespaces", json!({"type": "user"}));
+    for map in ["uidMappings", "gidMappings"] {
+        let ranges = json!([
+            {"containerID": 0, "hostID": USER, "size": 1},
+            {"containerID": 1, "hostID": 200_000, "size": 1000},
+            {"containerID": 1001, "hostID": 300_000, "size": 500}
+        ]);
+        home.bundle.set(&format!("/linux/{map}"), ranges);
+    }
+    home.bundle.set("/process/user", json!({"uid": 1200, "gid": 7, "additionalGids": [3, 1300]}));
+    home.bundle.mount("/tmp", "tmpfs", "tmpfs", &["mode=1777"]);
+    let done = home.sh_around(&["unshare", "--mount", "sh", "-c", ETC], "$H run c").ok();
+    let words: Vec<_> = done.text().split_whitespace().collect();
+    let map = ["0", "12345", "1", "1", "200000", "1000", "1001", "300000", "500"];
+    assert_eq!(words[..18], [map, map].concat(), "{done:?}");
+    assert_eq!(words[18..], ["1200", "7", "7", "3", "1300", "1200:7"], "{done:?}");
+
+    // An id that is not the user's is refused, with the program's own words.
+    home.bundle.set("/linux/uidMappings/2/hostID", 400_000);
+    let done = home.sh_around(&["unshare", "--mount", "sh", "-c", ETC], "$H run c").expect_code(1);
+    for words in ["linux.uidMappings: newuidmap: ", "not allowed"] {
+        assert!(done.stderr.contains(words), "{words}: {done:?}");
+    }
+}
+
+#[test]
+fn whether_lacking_rights_on_cgroups_are_forgiven() {
+    let mut home = Home::new(&["echo", "it ran"]).with_user_namespace();
+    home.bundle.set("/linux/resources", json!({"pids": {"limit": 50}}));
+    for flags in ["", "--rootless auto", "--rootless=true"] {
+        let done = home.sh(&[], &format!("$H {flags} run c")).ok();
+        assert_eq!(done.text(), "it ran", "{flags}: {done:?}");
+        assert!(done.stderr.contains("no cgroup and no limits"), "{flags}: {done:?}");
+    }
+    let done = home.sh(&[], "$H --rootless false run c").expect_code(1);
+    assert!(done.stderr.contains("Permission denied") && done.stderr.contains("cgroup"), "{done:?}");
+}
+
+#[test]
+fn limits_in_a_cgroup_that_was_delegated() {
+    use husk_tests::cgroup::{Group, needs};
+    if !needs("pids") || !needs("memory") {
+        return;
+    }
+    let group = Group::reserve("delegated");
+    let leaf = group.dir().join("leaf");
+    std::fs::create_dir_all(&leaf).unwrap();
+    for dir in [&group.dir(), &leaf] {
+        for file in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
+            chown(dir.join(file), Some(USER), Some(USER)).unwrap();
+        }
+    }
+    let script = "cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/memory.max; exec sleep 100000";
+    let mut home = Home::new(&["sh", "-c", script]).with_user_namespace();
+    home.bundle.set("/linux/resources", json!({"pids": {"limit": 50}, "memory": {"limit": 64 << 20}}));
+    home.bundle.set("/linux/cgroupsPath", format!("{}/c", group.path));
+    let enter = format!("echo 0 > {}/cgroup.procs && exec \"$0\" \"$@\"", leaf.display());
+    let script = format!(
+        "set -e; $H run -d c > out; while [ $(wc -l < out) != 2 ]; do sleep 0.1; done; cat out
+         $H update --pids-limit 40 c; cat {0}/c/pids.max; $H exec c echo more
+         $H delete --force c; [ ! -e {0}/c ] && echo gone",
+        group.dir().display()
+    );
+    let done = home.sh_around(&["sh", "-c", &enter], &script).ok();
+    assert_eq!(done.text(), "50\n67108864\n40\nmore\ngone", "{done:?}");
 }

@@ -7,3 +7,4 @@ mod life;
 mod netdev;
 mod notify;
 mod refusals;
+mod spec;
