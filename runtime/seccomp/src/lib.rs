@@ -131,8 +131,8 @@ pub enum Error {
     #[error("linux.seccomp.listenerPath: must be set where a rule has SCMP_ACT_NOTIFY")]
     NoListener,
     /// Nothing to be notified of.
-    #[error("linux.seccomp.{0}: makes no sense where no rule has SCMP_ACT_NOTIFY")]
-    NothingToNotify(&'static str),
+    #[error("linux.seccomp.listenerMetadata: makes no sense without listenerPath")]
+    NothingToNotify,
     /// Longer than the kernel takes.
     #[error(
         "linux.seccomp: the profile needs {0} BPF instructions, the kernel takes at most {MAX_INSTRUCTIONS}"
@@ -177,8 +177,9 @@ fn listener(profile: &LinuxSeccomp, notifies: bool) -> Result<Option<Listener>, 
     match (notifies, path) {
         (true, Some(path)) => Ok(Some(Listener { path: path.clone(), metadata })),
         (true, None) => Err(Error::NoListener),
-        (false, Some(_)) => Err(Error::NothingToNotify("listenerPath")),
-        (false, None) if metadata.is_some() => Err(Error::NothingToNotify("listenerMetadata")),
+        // Its agent has nothing to hear of (config-linux.md, "listenerPath": where SCMP_ACT_NOTIFY is used).
+        (false, Some(_)) => Ok(None),
+        (false, None) if metadata.is_some() => Err(Error::NothingToNotify),
         (false, None) => Ok(None),
     }
 }

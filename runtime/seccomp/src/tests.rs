@@ -168,9 +168,10 @@ fn errors_name_the_place() {
     assert!(with(r#"{"names":["write"],"action":"SCMP_ACT_NOTIFY"}"#).contains("cannot be used for write"));
     assert!(fails(r#"{"defaultAction":"SCMP_ACT_NOTIFY"}"#).starts_with("linux.seccomp.defaultAction"));
     assert!(
-        fails(r#"{"defaultAction":"SCMP_ACT_ALLOW","listenerPath":"/x"}"#)
-            .starts_with("linux.seccomp.listenerPath")
+        fails(r#"{"defaultAction":"SCMP_ACT_ALLOW","listenerMetadata":"x"}"#)
+            .starts_with("linux.seccomp.listenerMetadata")
     );
+    assert!(filter(r#"{"defaultAction":"SCMP_ACT_ALLOW","listenerPath":"/x"}"#).listener.is_none());
 }
 
 #[test]

@@ -73,7 +73,8 @@ fn open_null() -> Result<OwnedFd> {
     Ok(null)
 }
 
-fn empty_directory() -> husk_sys::Result<OwnedFd> {
+/// An empty, read-only directory.
+pub fn empty_directory() -> husk_sys::Result<OwnedFd> {
     let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     rustix::mount::fsconfig_set_string(context.as_fd(), "source", "tmpfs")?;
     rustix::mount::fsconfig_set_string(context.as_fd(), "mode", "755")?;

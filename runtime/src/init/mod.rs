@@ -8,6 +8,7 @@ mod mount;
 mod net;
 pub mod resolve;
 mod root;
+mod unpivoted;
 
 pub use mount::{attach, attributes as set_mount_attributes, open_bind, propagate};
 pub use root::open_root;
@@ -23,7 +24,7 @@ use crate::{
     },
     state::{State, Status, pid::Identity},
 };
-use husk_sys::{Errno, exec::exit_now, fd};
+use husk_sys::{Errno, exec::exit_now, fd, signal};
 use rustix::{
     process::{DumpableBehavior, Gid, Uid},
     thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid},
@@ -94,12 +95,17 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
         channel.report(&Message::NeedDevices)?;
         channel.wait_for_go()?;
     }
+    let unpivoted = if init.no_pivot { Some(unpivoted::Unpivoted::find(&init.proc)?) } else { None };
     let root = root::build(plan, init, trees)?;
     names(plan, init)?;
     // A question and its answer cost two changes of process: asked only where the parent has hooks to run.
     if !(plan.hooks.prestart.is_empty() && plan.hooks.create_runtime.is_empty()) {
         channel.report(&Message::Mounted)?;
         channel.wait_for_go()?;
+    }
+    if !plan.hooks.create_container.is_empty() {
+        // They reach the root filesystem by their working directory, as with runc.
+        rustix::process::fchdir(&root).step(|| "enter the root filesystem".into())?;
     }
     hooks::run_in_child(&plan.hooks.create_container, state, Status::Creating)?;
     let slave = match process.terminal {
@@ -110,8 +116,8 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
         dev::console(root.as_fd(), slave)?;
     }
     root::finish(plan, &root)?;
-    root::change(plan, &root, init.no_pivot)?;
-    drop(root);
+    root::change(plan, &root, unpivoted.as_ref())?;
+    drop((root, unpivoted));
     if let Some(slave) = &slave {
         terminal::take(slave, process.uid, process.gid)?;
     }
@@ -125,9 +131,13 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
         keyring: (!init.no_new_keyring).then(|| keyring_name(&plan.id)),
         keep_fds: init.keep_fds,
     };
-    let prepared = finish::prepare(&context)?;
+    let mut prepared = finish::prepare(&context)?;
     channel.report(&Message::Ready)?;
     let started = wait(init, channel).and_then(|()| {
+        if !plan.hooks.start_container.is_empty() {
+            // They may be programs of the image's.
+            finish::filter(&context, &mut prepared)?;
+        }
         hooks::run_before_program(&plan.hooks.start_container, state, &prepared.env)?;
         finish::execute(&context, &prepared)
     });
@@ -220,6 +230,8 @@ fn wait(init: &Init, channel: &Channel) -> Result<()> {
     match &init.barrier {
         Barrier::Parent => channel.wait_for_go(),
         Barrier::Fifo { go, .. } => {
+            // Who wants the container to end before its start says so as later; later the program has its own way.
+            signal::end_at(&[1, 2, 3, 15]);
             let mut byte = [0];
             loop {
                 match rustix::io::read(go, &mut byte) {

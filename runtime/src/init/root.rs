@@ -1,13 +1,13 @@
 //! The container's root: built on top of the host's `/`, closed, and changed to.
 
-use super::{Init, dev, hide, mount, resolve};
+use super::{Init, dev, hide, mount, resolve, unpivoted::Unpivoted};
 use crate::{
     plan::{Plan, mounts::Source, namespaces::Kind},
     process::failure::{Failure, Result, Step as _},
 };
 use husk_sys::mount::{Attributes, set_attributes};
 use rustix::{
-    fs::{CWD, Mode, OFlags},
+    fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags},
     mount::{MountAttrFlags, MountPropagationFlags, OpenTreeFlags, UnmountFlags},
 };
 use std::{
@@ -57,9 +57,11 @@ pub fn build(plan: &Plan, init: &Init, mut trees: Trees) -> Result<OwnedFd> {
         Some(tree) => tree,
         None => open_root(&plan.rootfs)?,
     };
-    // On top of `/`, where no directory on the way to the root filesystem can be swapped, nor be out of reach. Host paths
-    // still resolve: a path begins at the process's root, not at what is mounted on it.
-    mount::attach(tree.as_fd(), slash.as_fd()).step(|| "mount the root filesystem: move_mount".into())?;
+    // At its own path, where hooks of engines look for it from within this namespace, and where it can be the source of a
+    // mount; else on top of `/`, which is always in reach. Host paths still resolve then: a path begins at the process's
+    // root, not at what is mounted on it.
+    let place = own_place(&plan.rootfs, &tree).unwrap_or(slash);
+    mount::attach(tree.as_fd(), place.as_fd()).step(|| "mount the root filesystem: move_mount".into())?;
     // pivot_root(2) refuses a root that is shared, as one on a shared mount of the host is.
     mount::propagate(tree.as_fd(), MountPropagationFlags::PRIVATE, false)
         .step(|| "make the root filesystem private".into())?;
@@ -72,6 +74,27 @@ pub fn build(plan: &Plan, init: &Init, mut trees: Trees) -> Result<OwnedFd> {
     }
     dev::nodes(plan, root.as_fd())?;
     Ok(root)
+}
+
+/// The directory of the root filesystem, if it is in reach and the one that `tree` was copied from. Nothing that is
+/// mounted there may get to the host, nor does pivot_root(2) take a root below a shared mount.
+fn own_place(path: &Path, tree: &OwnedFd) -> Option<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let place = rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?;
+    let (found, wanted) = (rustix::fs::fstat(&place).ok()?, rustix::fs::fstat(tree).ok()?);
+    if (found.st_dev, found.st_ino) != (wanted.st_dev, wanted.st_ino) {
+        return None;
+    }
+    let mut top = place.try_clone().ok()?;
+    loop {
+        let stat = rustix::fs::statx(&top, "", AtFlags::EMPTY_PATH, StatxFlags::empty()).ok()?;
+        if stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+            break;
+        }
+        top = rustix::fs::openat(&top, "..", flags, Mode::empty()).ok()?;
+    }
+    mount::propagate(top.as_fd(), MountPropagationFlags::PRIVATE, false).ok()?;
+    Some(place)
 }
 
 /// A detached copy of the root filesystem.
@@ -106,11 +129,15 @@ pub fn read_only(fd: &OwnedFd, recursive: bool) -> husk_sys::Result<()> {
 }
 
 /// Changes to the new root, and lets go of the host's.
-pub fn change(plan: &Plan, root: &OwnedFd, no_pivot: bool) -> Result<()> {
+pub fn change(plan: &Plan, root: &OwnedFd, no_pivot: Option<&Unpivoted>) -> Result<()> {
     let old = rustix::fs::openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .step(|| "open /".into())?;
     rustix::process::fchdir(root).step(|| "enter the root filesystem".into())?;
-    if no_pivot {
+    if let Some(unpivoted) = no_pivot {
+        unpivoted.hide()?;
+        rustix::process::fchdir(root).step(|| "enter the root filesystem".into())?;
+        // Where it is at its own path: what is on `/` is what a chroot can't be left to.
+        let _ = mount::attach(root.as_fd(), old.as_fd());
         rustix::process::chroot(".").step(|| "chroot".into())?;
     } else {
         // Old and new root on the same place: no directory in the new one is needed (pivot_root(2), "pivot_root(".", ".")").

@@ -3,7 +3,7 @@
 use super::{Error, Result};
 use anyhow::{Context as _, bail};
 use oci_spec::runtime::{Linux, LinuxResources, Process, Spec};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::{io::Read as _, path::Path};
 
 /// Largest config.json: beyond what any tool writes, and small enough to be held in memory.
@@ -52,19 +52,37 @@ pub fn process(text: &[u8], file: &str) -> anyhow::Result<Process> {
     completed(text, file, "")
 }
 
-/// A process may leave its user out, and is root's then (config-schema.json requires `cwd` alone); the type wants one. The
-/// document is only gone through again where it could not be read as it is.
+/// Parses what has a process in it. The document is only gone through again where it could not be read as it is.
 fn completed<T: serde::de::DeserializeOwned>(text: &[u8], file: &str, process: &str) -> anyhow::Result<T> {
     from_json(text, file).or_else(|error| {
         let mut document: Value = serde_json::from_slice(text).unwrap_or_default();
-        match document.pointer_mut(process).and_then(Value::as_object_mut) {
-            Some(process) if !process.contains_key("user") => {
-                process.insert("user".to_owned(), json!({"uid": 0, "gid": 0}));
-                from_json(&serde_json::to_vec(&document)?, file)
-            }
-            _ => Err(error),
+        if document.pointer_mut(process).and_then(Value::as_object_mut).is_some_and(mended) {
+            return from_json(&serde_json::to_vec(&document)?, file);
         }
+        Err(error)
     })
+}
+
+/// Brings a process into the form that its type wants, and says whether there was anything to do.
+fn mended(process: &mut Map<String, Value>) -> bool {
+    let mut changed = false;
+    // Without a user it is root's (config-schema.json requires `cwd` alone).
+    if !process.contains_key("user") {
+        process.insert("user".to_owned(), json!({"uid": 0, "gid": 0}));
+        changed = true;
+    }
+    // The type has names of its own for two flags of the specification.
+    let flags = process.get_mut("scheduler").and_then(|scheduler| scheduler.get_mut("flags"));
+    for flag in flags.and_then(Value::as_array_mut).into_iter().flatten() {
+        let own = match flag.as_str() {
+            Some("SCHED_FLAG_RESET_ON_FORK") => "SCHED_RESET_ON_FORK",
+            Some("SCHED_FLAG_DL_OVERRUN") => "SCHED_FLAG_D_L_OVERRUN",
+            _ => continue,
+        };
+        *flag = own.into();
+        changed = true;
+    }
+    changed
 }
 
 /// Parses JSON. An error names the file and the place in it.
@@ -126,6 +144,11 @@ mod tests {
         let spec = parse(br#"{"ociVersion":"1.0.0","process":{"cwd":"/","args":["a"]}}"#).unwrap();
         assert_eq!(spec.process().as_ref().unwrap().user().uid(), 0);
         assert_eq!(process(br#"{"cwd":"/","args":["a"]}"#, "p").unwrap().user().gid(), 0);
+        let flags = r#"["SCHED_FLAG_RESET_ON_FORK","SCHED_FLAG_DL_OVERRUN","SCHED_FLAG_KEEP_POLICY"]"#;
+        let text = format!(r#"{{"cwd":"/","scheduler":{{"policy":"SCHED_OTHER","flags":{flags}}}}}"#);
+        let flagged = process(text.as_bytes(), "p").unwrap();
+        let scheduler = crate::plan::sched::scheduler(flagged.scheduler().as_ref().unwrap()).unwrap();
+        assert_eq!(scheduler.flags, 0x0d);
         // A user that is there is whole, and what else is wrong is still told.
         let error = process(br#"{"cwd":"/","user":{"uid":"x"}}"#, "p").unwrap_err().to_string();
         assert!(error.starts_with("p: user.uid: "), "{error}");

@@ -93,6 +93,16 @@ pub fn prepare(context: &Context<'_>) -> Result<Prepared> {
     Ok(Prepared { program, env, seccomp_loaded })
 }
 
+/// Loads the filter now, for what runs in the container before the program.
+pub fn filter(context: &Context<'_>, prepared: &mut Prepared) -> Result<()> {
+    if context.process.seccomp.is_some() && !prepared.seccomp_loaded {
+        close_others(context)?;
+        load_seccomp(context)?;
+        prepared.seccomp_loaded = true;
+    }
+    Ok(())
+}
+
 /// Executes the program; returns only when that fails.
 pub fn execute(context: &Context<'_>, prepared: &Prepared) -> Result<Infallible> {
     let process = context.process;

@@ -98,7 +98,7 @@ fn the_terminal_and_the_pidfd_are_sent_away() {
         "--pidfd-socket",
         pidfd.to_str().unwrap(),
     ];
-    container.call_with("exec", &flags, &["sh", "-c", "tty; read x; echo got $x"]).ok();
+    container.call_with("exec", &flags, &["sh", "-c", "readlink /proc/self/fd/0; read x; echo got $x"]).ok();
     let _orphan = Orphan::of(&pid_file);
     let (_, master) = receive(&console_socket);
     let (_, process) = receive(&pidfd_socket);

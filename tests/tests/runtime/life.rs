@@ -117,3 +117,14 @@ fn one_container_under_parallel_commands_ends_up_in_one_state() {
         assert!(!runtime.root().join(&container.id).exists());
     }
 }
+
+#[test]
+fn a_container_that_waits_for_its_start_can_be_ended() {
+    let runtime = Runtime::new();
+    for signal in ["TERM", "INT", "HUP"] {
+        let bundle = Bundle::new(&["true"]);
+        let container = runtime.create(&bundle);
+        container.call("kill", &[signal]).ok();
+        container.wait_for("stopped");
+    }
+}

@@ -7,4 +7,5 @@ mod life;
 mod netdev;
 mod notify;
 mod refusals;
+mod root;
 mod spec;

@@ -125,3 +125,23 @@ fn unknown_names_are_skipped_and_wrong_profiles_refused_by_place() {
         assert!(done.stderr.contains(words), "{words}: {}", done.stderr);
     }
 }
+
+#[test]
+fn hooks_in_the_container_are_filtered_too() {
+    let runtime = Runtime::husk();
+    let mut bundle = with("ls /tmp", deny(&["mkdir", "mkdirat"], json!({})));
+    let hook = |script: &str| json!({"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]});
+    bundle.set("/hooks", hook("mkdir /tmp/made"));
+    let done = runtime.run(&bundle).expect_code(1);
+    assert!(done.stderr.contains("startContainer") && done.stderr.contains("not permitted"), "{done:?}");
+    bundle.set("/hooks", hook("echo > /tmp/written"));
+    assert_eq!(runtime.run(&bundle).ok().text(), "written");
+}
+
+#[test]
+fn an_agent_that_has_nothing_to_hear_of_need_not_be_there() {
+    let runtime = Runtime::husk();
+    let mut profile = deny(&["mkdir"], json!({}));
+    profile["listenerPath"] = "/none/agent.sock".into();
+    runtime.run(&with("true", profile)).ok();
+}

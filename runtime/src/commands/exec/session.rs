@@ -2,7 +2,6 @@
 
 use crate::{
     commands::{ExitWith, target::Target},
-    init,
     launch::listener,
     log,
     plan::{namespaces, process::Process},
@@ -17,7 +16,10 @@ use crate::{
 };
 use anyhow::{Context as _, bail};
 use husk_sys::{Errno, clone::Child, exec::exit_now};
-use rustix::process::{DumpableBehavior, WaitId, WaitIdOptions};
+use rustix::{
+    fs::{CWD, Mode, OFlags},
+    process::{DumpableBehavior, WaitId, WaitIdOptions},
+};
 use std::{
     convert::Infallible,
     os::fd::{AsFd as _, OwnedFd, RawFd},
@@ -154,7 +156,8 @@ impl Session<'_> {
             finish::set_affinity(cpus, "final")?;
         }
         if self.process.terminal {
-            let root = init::open_root(Path::new("/"))?;
+            let root = rustix::fs::openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
+                .step(|| "open /".into())?;
             let slave = terminal::open(root.as_fd(), self.process.console_size, channel)?;
             terminal::take(&slave, self.process.uid, self.process.gid)?;
         }

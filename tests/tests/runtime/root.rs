@@ -1,0 +1,50 @@
+//! The root filesystem at its own path, for hooks and mounts, and without pivot_root.
+
+use husk_tests::{Bundle, Runtime};
+use serde_json::json;
+
+#[test]
+fn a_source_may_be_what_another_mount_brought() {
+    let runtime = Runtime::new();
+    let shared = husk_tests::temp_dir();
+    std::fs::create_dir(shared.path().join("inner")).unwrap();
+    std::fs::write(shared.path().join("inner/file"), "text").unwrap();
+    let mut bundle = Bundle::new(&["cat", "/b/file"]);
+    let inner = bundle.rootfs().join("mnt/inner");
+    bundle.mount("/mnt", "bind", shared.path().to_str().unwrap(), &["bind"]);
+    bundle.mount("/b", "bind", inner.to_str().unwrap(), &["bind"]);
+    assert_eq!(runtime.run(&bundle).ok().text(), "text");
+}
+
+/// As long as a procfs without masks is in the mount namespace, a user namespace may mount another one.
+#[test]
+fn no_pivot_leaves_no_bare_procfs_behind() {
+    let runtime = Runtime::husk();
+    let mut bundle = Bundle::script("unshare -mrpf mount -t proc none /mnt || echo refused; ls /mnt /proc/1");
+    for set in ["bounding", "permitted", "effective"] {
+        bundle.push(&format!("/process/capabilities/{set}"), "CAP_SETFCAP".into());
+    }
+    bundle.write();
+    let mut command = runtime.command();
+    command.args(["run", "--no-pivot", "--bundle"]).arg(bundle.path()).arg(husk_tests::unique("no-pivot"));
+    let done = husk_tests::run(&mut command).ok();
+    assert!(done.stderr.contains("mount") && done.stdout.starts_with("refused"), "{done:?}");
+    assert!(done.stdout.contains("mountinfo") && !done.stdout.contains("sysrq-trigger"), "{done:?}");
+    assert!(std::path::Path::new("/proc/self/stat").exists(), "the machine's own is still there");
+}
+
+/// As engines' hooks do that bring devices and libraries in: they enter the mount namespace and know the root by its path.
+#[test]
+fn what_a_hook_mounts_into_the_root_by_its_path_is_there() {
+    let runtime = Runtime::new();
+    let mut bundle = Bundle::script("grep ^by-hook /proc/self/mounts");
+    let script = format!(
+        "pid=$(tr -d ' \\n' | sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'); exec nsenter -t $pid -m mount -t tmpfs by-hook {}/mnt",
+        bundle.rootfs().display()
+    );
+    let hook = json!([{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]}]);
+    let here = json!([{"path": "/bin/sh", "args": ["sh", "-c", "echo here > ./tmp/by-directory"]}]);
+    bundle.set("/hooks", json!({"createRuntime": hook, "createContainer": here}));
+    assert!(runtime.run(&bundle).ok().text().starts_with("by-hook /mnt tmpfs"));
+    assert!(bundle.rootfs().join("tmp/by-directory").exists());
+}
