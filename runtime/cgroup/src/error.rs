@@ -132,6 +132,22 @@ pub enum Error {
         /// The kernel's answer.
         errno: io::Error,
     },
+    /// There is no systemd to ask, or it cannot be spoken to.
+    #[error("systemd: {reason}")]
+    NoSystemd {
+        /// What is in the way.
+        reason: String,
+    },
+    /// systemd has said no.
+    #[error("systemd: {call} {unit}: {reason}")]
+    Systemd {
+        /// The method of its D-Bus interface.
+        call: &'static str,
+        /// The unit it was about.
+        unit: String,
+        /// Its answer.
+        reason: String,
+    },
 }
 
 impl Error {

@@ -17,6 +17,7 @@ pub mod path;
 mod read;
 pub mod resources;
 pub mod stats;
+pub mod systemd;
 
 pub use devices::check_rules;
 pub use error::{Error, Result};

@@ -68,6 +68,11 @@ impl Setting {
         }
     }
 
+    /// The files that take it, in the order in which they are tried, each with its form of the value.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.choices.iter().map(|(file, value)| (file.as_str(), value.as_str()))
+    }
+
     fn or(mut self, file: &str, value: impl Into<String>) -> Self {
         self.choices.push((file.to_string(), value.into()));
         self
@@ -84,7 +89,7 @@ impl Setting {
 /// All that a spec asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
-    settings: Vec<Setting>,
+    pub(crate) settings: Vec<Setting>,
     /// Fields with no equivalent in cgroup v2.
     skipped: Vec<Skipped>,
     check: Option<memory::Check>,
@@ -107,7 +112,7 @@ fn max_or(value: i64) -> String {
 
 /// The order is that of the writes: swap before memory, as lowering memory below its use while swap is free would swap
 /// first and limit later; `unified` last, since it is the caller's last word.
-fn plan(resources: &LinuxResources) -> Result<Plan> {
+pub(crate) fn plan(resources: &LinuxResources) -> Result<Plan> {
     let mut plan = Plan::default();
     if let Some(pids) = resources.pids() {
         pids::plan(pids, &mut plan);
