@@ -71,6 +71,12 @@ pub fn delete(target: &Target, force: bool) -> anyhow::Result<()> {
     if let Some(path) = &target.state.cgroup {
         remove_group(&Cgroup::open(path))?;
     }
+    if let Some(unit) = &target.state.unit
+        && let Err(error) = launch::scope::end(unit)
+    {
+        // Its group is gone, which systemd sees for itself.
+        log::warn(&format!("delete {}: unit {unit}: {error:#}", target.state.id));
+    }
     keep_record(target);
     // Read before the directory goes, run after it has gone.
     let hooks = poststop_hooks(target);

@@ -91,7 +91,7 @@ fn features(checkpoint: bool) -> Value {
         "linux": {
             "namespaces": namespaces,
             "capabilities": capabilities,
-            "cgroup": {"v1": false, "v2": true, "systemd": false, "systemdUser": false, "rdma": true},
+            "cgroup": {"v1": false, "v2": true, "systemd": true, "systemdUser": true, "rdma": true},
             "seccomp": seccomp(),
             "apparmor": {"enabled": true},
             "selinux": {"enabled": true},
@@ -109,7 +109,7 @@ fn features(checkpoint: bool) -> Value {
             // The name under which engines look for it; annotations are texts.
             "org.opencontainers.runc.checkpoint.enabled": checkpoint.to_string()
         },
-        "potentiallyUnsafeConfigAnnotations": []
+        "potentiallyUnsafeConfigAnnotations": [husk_cgroup::systemd::PROPERTY_PREFIX]
     })
 }
 

@@ -4,9 +4,9 @@ mod merge;
 
 use super::target::Target;
 use crate::cli::Global;
-use crate::{log, plan::config};
+use crate::{launch, log, plan::config};
 use anyhow::{Context as _, bail};
-use husk_cgroup::Leniency;
+use husk_cgroup::{Leniency, systemd::Manager};
 use merge::{Merged, merge};
 use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxPids, LinuxResources};
 use serde_json::{Value, json};
@@ -98,6 +98,13 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("update container {:?}", args.id))?;
     for one in skipped {
         log::warn(&format!("update {}: {} is ignored: {}", args.id, one.field, one.reason));
+    }
+    if let Some(unit) = &target.state.unit {
+        // systemd writes its own limits again whenever it reloads. Some of them it rounds, so that they are written once more.
+        let told = Manager::connect(launch::scope::of_user())
+            .and_then(|mut manager| manager.set_limits(unit, &to_apply))
+            .and_then(|()| group.apply(&to_apply, Leniency::Strict));
+        told.with_context(|| format!("update container {:?}", args.id))?;
     }
     keep(&mut document, &to_keep)?;
     target.dir.write("config.json", &serde_json::to_vec(&document)?)?;

@@ -69,9 +69,10 @@ pub struct Init {
     pub state: State,
 }
 
-/// Runs the child to its end: the program, or a message of what failed.
-pub fn run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> ! {
-    let Err(failure) = try_run(plan, process, init, channel);
+/// Runs the child to its end: the program, or a message of what failed. `outside` says that it is not in its cgroup yet.
+pub fn run(plan: &Plan, process: &Process, init: &Init, channel: &Channel, outside: bool) -> ! {
+    let entered = if outside { channel.wait_for_go() } else { Ok(()) };
+    let Err(failure) = entered.and_then(|()| try_run(plan, process, init, channel));
     let code = i32::from(failure.code);
     let _ = channel.send(&Message::Failed(failure));
     exit_now(code)

@@ -1,61 +1,111 @@
 //! The container's cgroup: where it is to be, made, limited.
 
+use super::scope::{self, Scope};
 use crate::{
     cli::{Global, Rootless},
     log,
+    state::State,
 };
-use anyhow::{Context as _, bail};
-use husk_cgroup::{Cgroup, Hierarchy, Leniency};
-use oci_spec::runtime::Spec;
+use anyhow::Context as _;
+use husk_cgroup::{Cgroup, Hierarchy, Leniency, systemd::Name};
+use oci_spec::runtime::{LinuxResources, Spec};
 use rustix::io::Errno;
+use std::path::PathBuf;
 
-/// Where the group is to be; none where there is no cgroup2 and that is forgiven.
-pub fn place(global: &Global, spec: &Spec, id: &str) -> anyhow::Result<Option<Cgroup>> {
+/// Where the group is to be.
+#[derive(Debug)]
+pub enum Place {
+    /// Nowhere: there is no cgroup2, and that is forgiven.
+    None,
+    /// A directory that husk makes.
+    Directory(Cgroup),
+    /// A scope that systemd makes.
+    Scope(Name),
+}
+
+impl Place {
+    /// For the state, so that whoever finds the rest of a killed husk knows what to remove.
+    pub fn path(&self) -> Option<PathBuf> {
+        match self {
+            Self::Directory(cgroup) => Some(cgroup.path().to_owned()),
+            Self::None | Self::Scope(_) => None,
+        }
+    }
+
+    /// As [`Self::path`]: systemd's unit.
+    pub fn unit(&self) -> Option<String> {
+        match self {
+            Self::Scope(name) => Some(name.unit.clone()),
+            Self::None | Self::Directory(_) => None,
+        }
+    }
+}
+
+/// A group with its limits in force.
+#[derive(Debug)]
+pub struct Made {
+    /// The group.
+    pub cgroup: Cgroup,
+    /// What is left to do where systemd has made it.
+    pub scope: Option<Scope>,
+}
+
+/// Where the group is to be.
+pub fn place(global: &Global, spec: &Spec, id: &str) -> anyhow::Result<Place> {
     let path = spec.linux().as_ref().and_then(|linux| linux.cgroups_path().as_deref());
     if global.systemd_cgroup {
-        bail!("--systemd-cgroup: not implemented");
+        let name = Name::parse(path, id, scope::of_user()).context("config.json")?;
+        return Ok(Place::Scope(name));
     }
-    if let Some(path) = path.filter(|path| husk_cgroup::path::is_systemd_form(path)) {
-        bail!("config.json: linux.cgroupsPath: {:?} is for --systemd-cgroup", path.display().to_string());
-    }
+    scope::check_form(path)?;
     let forgiving = forgives(global);
     let hierarchy = match Hierarchy::detect() {
         Ok(hierarchy) => hierarchy,
         Err(error) if forgiving => {
             log::debug(&format!("no cgroup: {error}"));
-            return Ok(None);
+            return Ok(Place::None);
         }
         Err(error) => return Err(error.into()),
     };
     let rootless = !rustix::process::geteuid().is_root();
     let path = husk_cgroup::path::resolve(&hierarchy, path, id, rootless)
         .context("config.json: linux.cgroupsPath")?;
-    Ok(Some(Cgroup::open(path)))
+    Ok(Place::Directory(Cgroup::open(path)))
 }
 
 /// Makes the group and sets its limits. Nothing where rights are lacking and that is forgiven.
-pub fn make(global: &Global, placed: Option<Cgroup>, spec: &Spec) -> anyhow::Result<Option<Cgroup>> {
-    let Some(placed) = placed else { return Ok(None) };
+pub fn make(global: &Global, place: &Place, spec: &Spec, state: &State) -> anyhow::Result<Option<Made>> {
     let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
-    let cgroup = match Cgroup::create(placed.path()) {
-        Ok(cgroup) => cgroup,
-        Err(error) if forgives(global) && lacks_rights(&error) => {
-            if resources.is_some_and(limits_anything) {
-                log::warn(&format!("the container has no cgroup and no limits: {error}"));
+    let (cgroup, scope, resources) = match place {
+        Place::None => return Ok(None),
+        Place::Directory(placed) => match Cgroup::create(placed.path()) {
+            Ok(cgroup) => (cgroup, None, resources.cloned()),
+            Err(error) if forgives(global) && lacks_rights(&error) => {
+                if resources.is_some_and(limits_anything) {
+                    log::warn(&format!("the container has no cgroup and no limits: {error}"));
+                }
+                return Ok(None);
             }
-            return Ok(None);
+            Err(error) => return Err(error.into()),
+        },
+        Place::Scope(name) => {
+            let (scope, cgroup, now) = Scope::make(name, &state.id, resources, &state.annotations)?;
+            (cgroup, Some(scope), now)
         }
-        Err(error) => return Err(error.into()),
     };
-    let limited = limit(&cgroup, spec, forgives(global));
-    if limited.is_err() {
-        let _ = cgroup.delete();
+    match limit(&cgroup, resources.as_ref(), forgives(global)) {
+        Ok(()) => Ok(Some(Made { cgroup, scope })),
+        Err(error) => {
+            match scope {
+                Some(scope) => scope.undo(&cgroup),
+                None => drop(cgroup.delete()),
+            }
+            Err(error)
+        }
     }
-    limited.map(|()| Some(cgroup))
 }
 
-fn limit(cgroup: &Cgroup, spec: &Spec, forgiving: bool) -> anyhow::Result<()> {
-    let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+fn limit(cgroup: &Cgroup, resources: Option<&LinuxResources>, forgiving: bool) -> anyhow::Result<()> {
     if let Some(resources) = resources {
         for skipped in cgroup.apply(resources, leniency())? {
             log::warn(&format!("{} is not in force: {}", skipped.field, skipped.reason));
@@ -98,7 +148,7 @@ fn lacks_rights(error: &husk_cgroup::Error) -> bool {
     error.errno().is_some_and(|errno| lacking.contains(&errno))
 }
 
-fn limits_anything(resources: &oci_spec::runtime::LinuxResources) -> bool {
+fn limits_anything(resources: &LinuxResources) -> bool {
     resources.memory().is_some()
         || resources.cpu().is_some()
         || resources.pids().is_some()

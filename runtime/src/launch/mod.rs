@@ -4,6 +4,7 @@ mod binary;
 pub mod cgroup;
 pub mod listener;
 mod rollback;
+pub mod scope;
 mod trees;
 
 pub use binary::protect;
@@ -26,7 +27,6 @@ use crate::{
     state::{Dir, Lock, State, Status, VERSION, pid::Identity},
 };
 use anyhow::{Context as _, bail};
-use husk_cgroup::Cgroup;
 use husk_sys::{clone::Child, fd};
 use oci_spec::runtime::Spec;
 use rustix::{
@@ -134,25 +134,34 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
     let mut rollback = Rollback::new(dir.clone());
     let mut state = first_state(&spec, options.id, &bundle, &plan)?;
     let placed = cgroup::place(global, &spec, options.id)?;
-    state.cgroup = placed.as_ref().map(|cgroup| cgroup.path().to_owned());
+    (state.cgroup, state.unit) = (placed.path(), placed.unit());
     // Before anything is made: whoever finds the rest of a killed husk then knows what to remove.
     dir.write("config.json", &text)?;
     dir.save(&state)?;
-    let cgroup = cgroup::make(global, placed, &spec)?;
-    state.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
-    rollback.cgroup = cgroup.clone();
+    let made = cgroup::make(global, &placed, &spec, &state)?;
+    state.cgroup = made.as_ref().map(|made| made.cgroup.path().to_owned());
+    rollback.cgroup = made.as_ref().map(|made| made.cgroup.clone());
+    rollback.unit.clone_from(&state.unit);
     notify::make_folder(dir.path())?;
     let barrier = if options.fifo { fifos(&dir)? } else { Barrier::Parent };
 
-    let cgroup_dir = cgroup.as_ref().map(Cgroup::dir).transpose()?;
-    let target = spawn::Target {
+    let cgroup_dir = made.as_ref().map(|made| made.cgroup.dir()).transpose()?;
+    let mut target = spawn::Target {
         namespaces: &plan.namespaces,
         join: Join::Paths,
         cgroup: cgroup_dir.as_ref().map(OwnedFd::as_fd),
         proc: &proc,
     };
     let process = plan.process.as_ref().context("config.json: process: is missing")?;
-    let (child, channel, mapped) = match spawn::spawn(&target)? {
+    let mut outside = false;
+    let side = match spawn::spawn(&target) {
+        Err(error) if state.unit.is_some() && scope::is_foreign(&error) => {
+            (target.cgroup, outside) = (None, true);
+            spawn::spawn(&target)?
+        }
+        side => side?,
+    };
+    let (child, channel, mapped) = match side {
         Side::Child(channel) => {
             let init = Init {
                 proc,
@@ -163,12 +172,15 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
                 keep_fds,
                 state,
             };
-            crate::init::run(&plan, process, &init, &channel)
+            crate::init::run(&plan, process, &init, &channel, outside)
         }
         Side::Parent(child, channel, mapped) => (child, channel, mapped),
     };
     drop(barrier);
     rollback.child = Some(child.pidfd.try_clone().context("duplicate the pidfd")?);
+    if let Some(cgroup::Made { cgroup, scope: Some(scope) }) = made {
+        scope.filled(&cgroup, &child, outside.then_some(&channel))?;
+    }
     rollback.poststop.clone_from(&plan.hooks.poststop);
     state.init = Identity::of(child.pid);
     rollback.state = Some(state.clone());
@@ -256,7 +268,7 @@ pub fn first_state(spec: &Spec, id: &str, bundle: &Path, plan: &Plan) -> anyhow:
         created: crate::clock::now_rfc3339(),
         owner: rustix::process::geteuid().as_raw(),
         cgroup: None,
-        systemd_cgroup: false,
+        unit: None,
         rootless: !rustix::process::geteuid().is_root(),
         namespaces: namespaces.map(|kind| kind.word().to_owned()).collect(),
         annotations: spec.annotations().clone().unwrap_or_default().into_iter().collect(),

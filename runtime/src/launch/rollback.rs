@@ -17,6 +17,8 @@ pub struct Rollback {
     dir: Dir,
     /// The container's group.
     pub cgroup: Option<Cgroup>,
+    /// systemd's unit, where it has made the group.
+    pub unit: Option<String>,
     /// Init.
     pub child: Option<OwnedFd>,
     /// Hooks that run after the container is gone; only once there was an init.
@@ -29,7 +31,7 @@ pub struct Rollback {
 impl Rollback {
     /// Begins with the state directory.
     pub fn new(dir: Dir) -> Self {
-        Self { dir, cgroup: None, child: None, poststop: Vec::new(), state: None, kept: false }
+        Self { dir, cgroup: None, unit: None, child: None, poststop: Vec::new(), state: None, kept: false }
     }
 
     /// All is well: nothing is undone.
@@ -51,6 +53,11 @@ impl Drop for Rollback {
             && let Err(error) = cgroup.kill_all().and_then(|()| cgroup.delete())
         {
             log::warn(&format!("remove the cgroup of a container that could not be made: {error}"));
+        }
+        if let Some(unit) = &self.unit
+            && let Err(error) = super::scope::end(unit)
+        {
+            log::warn(&format!("end the unit of a container that could not be made: {error:#}"));
         }
         // Where the program could not be started, `explain` still tells why.
         let record = self.dir.path().join("exit.json");

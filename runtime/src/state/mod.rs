@@ -52,9 +52,9 @@ pub struct State {
     /// The container's cgroup as an absolute path on the host; none where rights were lacking.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<PathBuf>,
-    /// Whether systemd made the cgroup.
-    #[serde(default)]
-    pub systemd_cgroup: bool,
+    /// systemd's unit, where systemd made the cgroup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     /// Whether the container was created by an ordinary user.
     #[serde(default)]
     pub rootless: bool,

@@ -2,7 +2,7 @@
 
 use crate::{
     commands::{ExitWith, target::Target},
-    launch::listener,
+    launch::{self, listener},
     log,
     plan::{namespaces, process::Process},
     process::{
@@ -15,6 +15,7 @@ use crate::{
     },
 };
 use anyhow::{Context as _, bail};
+use husk_cgroup::systemd::Manager;
 use husk_sys::{Errno, clone::Child, exec::exit_now};
 use rustix::{
     fs::{CWD, Mode, OFlags},
@@ -73,7 +74,7 @@ impl Session<'_> {
                 }
                 dir => dir?,
             };
-            let target = spawn::Target {
+            let mut target = spawn::Target {
                 namespaces: &none,
                 join: Join::Process {
                     pidfd: init.as_fd(),
@@ -84,9 +85,24 @@ impl Session<'_> {
                 cgroup: dir.as_ref().map(OwnedFd::as_fd),
                 proc: &proc,
             };
-            match spawn::spawn(&target) {
-                Ok(Side::Child(channel)) => self.child(&channel, &proc),
-                Ok(Side::Parent(child, channel, _)) => return self.converse(child, channel, &proc),
+            let unit = state.unit.as_deref();
+            let mut outside = None;
+            let side = match spawn::spawn(&target) {
+                Err(error) if unit.is_some() && launch::scope::is_foreign(&error) => {
+                    (target.cgroup, outside) = (None, unit);
+                    spawn::spawn(&target)
+                }
+                side => side,
+            };
+            match side {
+                Ok(Side::Child(channel)) => self.child(&channel, &proc, outside.is_some()),
+                Ok(Side::Parent(child, channel, _)) => {
+                    if let Some(unit) = outside {
+                        let mut manager = Manager::connect(launch::scope::of_user())?;
+                        launch::scope::bring_in(&mut manager, unit, &child, &channel)?;
+                    }
+                    return self.converse(child, channel, &proc);
+                }
                 // It has child groups with controllers and takes no processes itself: try where init is.
                 Err(error) if is(&error, Errno::BUSY) => last = Some(error),
                 Err(error) => return Err(error),
@@ -140,8 +156,9 @@ impl Session<'_> {
             .collect())
     }
 
-    fn child(&self, channel: &Channel, proc: &Proc) -> ! {
-        let Err(failure) = self.try_child(channel, proc);
+    fn child(&self, channel: &Channel, proc: &Proc, outside: bool) -> ! {
+        let entered = if outside { channel.wait_for_go() } else { Ok(()) };
+        let Err(failure) = entered.and_then(|()| self.try_child(channel, proc));
         let code = i32::from(failure.code);
         let _ = channel.send(&Message::Failed(failure));
         exit_now(code)
