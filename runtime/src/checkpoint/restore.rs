@@ -78,13 +78,15 @@ pub fn restore(global: &Global, wanted: &Wanted<'_>) -> anyhow::Result<Restored>
     let mut rollback = Rollback::new(dir.clone());
     let mut state = launch::first_state(&spec, options.id, &bundle, &plan)?;
     let placed = launch::cgroup::place(global, &spec, options.id)?;
-    state.cgroup = placed.as_ref().map(|cgroup| cgroup.path().to_owned());
+    (state.cgroup, state.unit) = (placed.path(), placed.unit());
     // Before anything is made: whoever finds the rest of a killed husk then knows what to remove.
     dir.write("config.json", &text)?;
     dir.save(&state)?;
-    let cgroup = launch::cgroup::make(global, placed, &spec)?;
+    let made = launch::cgroup::make(global, &placed, &spec, &state)?;
+    let (cgroup, scope) = made.map(|made| (made.cgroup, made.scope)).unzip();
     state.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
     rollback.cgroup.clone_from(&cgroup);
+    rollback.unit.clone_from(&state.unit);
 
     let place = dir.path().join("criu-root");
     std::fs::create_dir(&place).with_context(|| format!("make {}", place.display()))?;
@@ -161,6 +163,9 @@ pub fn restore(global: &Global, wanted: &Wanted<'_>) -> anyhow::Result<Restored>
         .and_then(|pid| rustix::process::pidfd_open(pid, PidfdFlags::empty()).context("pidfd_open"))?;
     let child = Child { pid, pidfd };
     rollback.child = Some(child.pidfd.try_clone().context("duplicate the pidfd")?);
+    if let (Some(cgroup), Some(scope)) = (&cgroup, scope.flatten()) {
+        scope.filled(cgroup, &child, None)?;
+    }
     rollback.poststop.clone_from(&plan.hooks.poststop);
     state.init = Identity::of(pid);
     state.namespaces = namespaces_of(pid);
