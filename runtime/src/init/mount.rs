@@ -244,10 +244,12 @@ fn kernel_message(context: &OwnedFd) -> String {
     }
 }
 
-/// The container's view of cgroup2: by a cgroup namespace where it has one, else its own directory of the host's
-/// (CVE-2023-25809: never the host's tree). An ordinary user's container may have neither, and is shown nothing.
+/// The container's view of cgroup2: by its cgroup namespace, or the host's tree where it is in the host's, as then the
+/// paths in its /proc/self/cgroup are those of the host. With a user namespace never the host's tree (CVE-2023-25809), but
+/// the container's own directory; an ordinary user's container may have none, and is shown nothing.
 fn cgroup2(plan: &Plan, mount: &Mount, cgroup: Option<&Path>) -> Result<OwnedFd> {
-    if plan.namespaces.has_own_or_joined(Kind::Cgroup)
+    let confined = plan.namespaces.has_own_or_joined(Kind::Cgroup);
+    if (confined || !plan.namespaces.has_own_or_joined(Kind::User))
         && let Ok(tree) = new_cgroup2(mount)
     {
         return Ok(tree);

@@ -172,6 +172,19 @@ impl Podman {
         self.run(&all).ok();
     }
 
+    /// podman with the terminal that script(1) makes.
+    #[track_caller]
+    pub fn with_terminal(&self, args: &[&str]) -> Done {
+        let command = self.command(args);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let line: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+        let mut script = Command::new("script");
+        command.get_envs().for_each(|(name, value)| {
+            script.env(name, value.unwrap_or_default());
+        });
+        run(script.args(["-qec", &line.join(" "), "/dev/null"]))
+    }
+
     /// A program beside podman, in its network.
     #[track_caller]
     pub fn host(&self, line: &[&str]) -> Done {

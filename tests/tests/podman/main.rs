@@ -2,6 +2,7 @@
 
 mod engine;
 mod limits;
+mod more;
 mod rootless;
 
 use engine::Podman;
