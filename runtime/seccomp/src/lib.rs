@@ -127,6 +127,16 @@ pub enum Error {
         "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY cannot be the default, the container would hang at its start"
     )]
     NotifyByDefault,
+    /// Only SCMP_ACT_ERRNO and SCMP_ACT_TRACE return a number.
+    #[error("{path}: {value} is of no use, {action} returns no error number")]
+    ErrnoOfNoUse {
+        /// Where it stands.
+        path: String,
+        /// The number.
+        value: u32,
+        /// The action's name.
+        action: String,
+    },
     /// Nobody to notify.
     #[error("linux.seccomp.listenerPath: must be set where a rule has SCMP_ACT_NOTIFY")]
     NoListener,

@@ -219,8 +219,11 @@ fn action(
         A::ScmpActAllow => (0x7fff_0000, 0),
     };
     if max == 0 {
-        // A number that goes with no action is void, as for runc: profiles in use carry it.
-        return Ok(base);
+        return match errno_ret {
+            None => Ok(base),
+            // "When the action doesn't support an errno, the runtime MUST print and error and fail."
+            Some(value) => Err(Error::ErrnoOfNoUse { path: path(), value, action: action.to_string() }),
+        };
     }
     let data = errno_ret.unwrap_or(EPERM);
     if data > max {

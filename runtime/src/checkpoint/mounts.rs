@@ -144,7 +144,7 @@ fn is_external(plan: &Plan, mount: &Mount) -> bool {
     match mount.source {
         Source::Bind { .. } => true,
         Source::Cgroup => !plan.namespaces.has_own_or_joined(Kind::Cgroup),
-        Source::Filesystem { .. } => false,
+        Source::Filesystem { .. } | Source::Remount { .. } => false,
     }
 }
 

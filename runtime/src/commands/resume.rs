@@ -17,7 +17,7 @@ pub struct Args {
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let (target, _lock) = Target::lock(global, &args.id)?;
     let group = target.cgroup()?;
-    // Asked of the group, as a container can be paused before it is started and is then still called created.
+    // Asked of the group, and not the status, as a stopped container's group can be frozen, too.
     if !group.is_frozen()? {
         bail!("container not paused: {:?} is {}", args.id, target.status());
     }

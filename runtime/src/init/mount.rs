@@ -13,7 +13,8 @@ use husk_sys::{Errno, mount::Attributes, mount::set_attributes};
 use rustix::{
     fs::CWD,
     mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+        FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags,
+        OpenTreeFlags,
     },
 };
 use std::{
@@ -39,6 +40,7 @@ pub fn perform(
             (filesystem(plan, mount, kind, source, options, existing.as_ref())?, true)
         }
         Source::Cgroup => (cgroup2(plan, mount, cgroup)?, true),
+        Source::Remount { options } => return remount(mount, root, options),
     };
     if let Source::Filesystem { kind, .. } = &mount.source
         && ["proc", "sysfs"].contains(&kind.as_str())
@@ -216,6 +218,43 @@ fn filesystem(
     }
     rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
         .step(|| format!("mount {place}: fsmount {kind}{}", kernel_message(&context)))
+}
+
+/// Changes what is mounted at the destination, as `mount -o remount` does: attributes that are not named are cleared. The file
+/// system itself, which others may use, too, is touched only for options of its own.
+fn remount(mount: &Mount, root: BorrowedFd<'_>, options: &[(usize, String, Option<String>)]) -> Result<()> {
+    let place = mount.place();
+    let target =
+        resolve::open(root, &mount.destination).step(|| format!("mount {place}: open the destination"))?;
+    let all = MountAttrFlags::MOUNT_ATTR_RDONLY
+        | MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC
+        | MountAttrFlags::MOUNT_ATTR_NODIRATIME
+        | MountAttrFlags::MOUNT_ATTR_NOSYMFOLLOW;
+    let set = mount.attributes.set;
+    let attributes = Change { set, clear: mount.attributes.clear | (all - set) };
+    change(target.as_fd(), attributes, false)
+        .and_then(|()| change(target.as_fd(), mount.recursive, true))
+        .step(|| format!("set options of {place}"))?;
+    if !options.is_empty() {
+        let flags = FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH;
+        let context =
+            rustix::mount::fspick(target.as_fd(), "", flags).step(|| format!("mount {place}: fspick"))?;
+        for (number, key, value) in options {
+            let done = match value {
+                Some(value) => rustix::mount::fsconfig_set_string(context.as_fd(), key, value),
+                None => rustix::mount::fsconfig_set_flag(context.as_fd(), key),
+            };
+            done.step(|| format!("mount {place}: options[{number}] ({key}){}", kernel_message(&context)))?;
+        }
+        rustix::mount::fsconfig_reconfigure(context.as_fd())
+            .step(|| format!("mount {place}: remount{}", kernel_message(&context)))?;
+    }
+    for (kind, recursive) in &mount.propagation {
+        propagate(target.as_fd(), *kind, *recursive).step(|| format!("set propagation of {place}"))?;
+    }
+    Ok(())
 }
 
 /// Rights on sysfs and mqueue come with the network and IPC namespace: a container in a user namespace that has no own

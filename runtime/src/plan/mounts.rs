@@ -29,6 +29,11 @@ pub enum Source {
     },
     /// The container's own view of cgroup2.
     Cgroup,
+    /// Nothing new: other options for what is mounted at the destination already.
+    Remount {
+        /// Options of the file system: index in `options`, key, value.
+        options: Vec<(usize, String, Option<String>)>,
+    },
 }
 
 /// Change of attributes: bits set and bits cleared.
@@ -131,6 +136,8 @@ fn one(index: usize, mount: &OciMount, namespaces: &namespaces::Plan) -> Result<
     }
     let kind = mount.typ().as_deref().unwrap_or_default();
     let source = match (parsed.bind, kind) {
+        (Some(_), _) if parsed.remount => Source::Remount { options: Vec::new() },
+        (None, _) if parsed.remount => Source::Remount { options: parsed.other.clone() },
         (Some(recursive), _) => bind(index, mount, recursive)?,
         (None, "bind") => bind(index, mount, false)?,
         (None, "") => {
@@ -209,7 +216,9 @@ fn for_other_tools(key: &str) -> bool {
             "copy",
         ]
         .contains(&key)
-        || ["nocopy", "comment", "owner", "group", "nosharecache", "remount"].contains(&key)
+        || ["nocopy", "comment", "owner", "group", "nosharecache"].contains(&key)
+        // mount(2) passes over these where nothing new is made.
+        || ["sync", "dirsync", "lazytime", "mand"].contains(&key)
 }
 
 #[derive(Debug)]
@@ -220,6 +229,7 @@ struct Parsed {
     bind: Option<bool>,
     copy_up: bool,
     idmap: Option<bool>,
+    remount: bool,
     other: Vec<(usize, String, Option<String>)>,
 }
 
@@ -232,6 +242,7 @@ impl Default for Parsed {
             bind: None,
             copy_up: false,
             idmap: None,
+            remount: false,
             other: Vec::new(),
         }
     }
@@ -248,6 +259,7 @@ impl Parsed {
             "tmpcopyup" => self.copy_up = true,
             "idmap" => self.idmap = Some(self.idmap.unwrap_or(false)),
             "ridmap" => self.idmap = Some(true),
+            "remount" => self.remount = true,
             // The kernel counts changes of inodes by itself, or not, whatever is asked for; what is quiet is said to nobody.
             "defaults" | "" | "loud" | "silent" | "iversion" | "noiversion" => {}
             // Of a file system: the last one counts.

@@ -42,11 +42,10 @@ pub fn status(dir: &Dir, state: &State) -> Status {
         Some(init) if init.life() == Life::Alive => {}
         _ => return Status::Stopped,
     }
-    if dir.has_fifo() {
-        return Status::Created;
-    }
     match &state.cgroup {
+        // Before it is started, too.
         Some(cgroup) if frozen(cgroup) => Status::Paused,
+        _ if dir.has_fifo() => Status::Created,
         _ => Status::Running,
     }
 }

@@ -1,10 +1,11 @@
 //! Runs built test programs, each test in a process of its own with a limit on its time, several at once.
 //!
-//! `husk-test [--jobs N] [--limit SECONDS] [--counts FILE] [--only TEXT] SUITE=PROGRAM[=TEXT]…`
+//! `husk-test [--jobs N] [--limit SECONDS] [--counts FILE] [--results] [--only TEXT] SUITE=PROGRAM[=TEXT]…`
 //!
 //! A test that fails is run once more, alone. Where it then passes it is named as `FLAKY`, counted, and the run goes on;
 //! where it fails twice the run fails. Only failed tests' output is shown. Tests whose own name begins with `alone_` run by
 //! themselves, after the others of all suites. FILE gets the counts, and FILE.skipped a line `SUITE TEST` per skipped test.
+//! With `--results` the outcome of each test is printed as `RESULT SUITE::TEST passed|failed|skipped`.
 
 use std::collections::VecDeque;
 use std::io::{Read, Seek, Write};
@@ -18,6 +19,7 @@ struct Options {
     limit: Duration,
     counts: Option<String>,
     only: Option<String>,
+    results: bool,
     suites: Vec<Suite>,
 }
 
@@ -53,7 +55,7 @@ enum Outcome {
 
 #[derive(Default)]
 struct Report {
-    passed: usize,
+    passed: Vec<String>,
     failed: Vec<String>,
     flaky: Vec<String>,
     skipped: Vec<String>,
@@ -95,8 +97,14 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
     let in_vm = husk_tests::in_vm();
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let limit = Duration::from_secs(if in_vm { 900 } else { 240 });
-    let mut options =
-        Options { jobs: cores.clamp(1, 4), limit, counts: None, only: None, suites: Vec::new() };
+    let mut options = Options {
+        jobs: cores.clamp(1, 4),
+        limit,
+        counts: None,
+        only: None,
+        results: false,
+        suites: Vec::new(),
+    };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
         match argument.as_str() {
@@ -106,6 +114,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
                 options.limit = Duration::from_secs(seconds);
             }
             "--counts" => options.counts = Some(value()?),
+            "--results" => options.results = true,
             "--only" => options.only = Some(value()?),
             _ => {
                 let mut parts = argument.splitn(3, '=').map(str::to_owned);
@@ -178,7 +187,7 @@ fn run_all(options: &Options, tests: Vec<Test>) -> Report {
                     "FLAKY: {} failed once, then passed alone. First output:\n{first}",
                     test.title()
                 ));
-                report.passed += 1;
+                report.passed.push(test.title());
                 report.flaky.push(test.title());
             }
             Outcome::Skipped(reason) => report.skipped.push(format!("{}: {reason}", test.title())),
@@ -197,7 +206,7 @@ fn pop(queue: &Mutex<VecDeque<Test>>) -> Option<Test> {
 
 fn record(test: &Test, outcome: Outcome, report: &Mutex<Report>, again: &Mutex<Vec<(Test, String)>>) {
     match outcome {
-        Outcome::Passed => report.lock().expect("no thread panicked").passed += 1,
+        Outcome::Passed => report.lock().expect("no thread panicked").passed.push(test.title()),
         Outcome::Skipped(reason) => {
             report.lock().expect("no thread panicked").skipped.push(format!("{}: {reason}", test.title()));
         }
@@ -287,7 +296,16 @@ fn finish(options: &Options, report: &Report) -> ExitCode {
     for name in &report.failed {
         say(&format!("FAILED: {name}"));
     }
-    let (passed, failed, skipped) = (report.passed, report.failed.len(), report.skipped.len());
+    if options.results {
+        let skipped = report.skipped.iter().filter_map(|line| line.split(": ").next());
+        let all = (report.passed.iter().map(|name| (name.as_str(), "passed")))
+            .chain(report.failed.iter().map(|name| (name.as_str(), "failed")))
+            .chain(skipped.map(|name| (name, "skipped")));
+        for (name, outcome) in all {
+            say(&format!("RESULT {name} {outcome}"));
+        }
+    }
+    let (passed, failed, skipped) = (report.passed.len(), report.failed.len(), report.skipped.len());
     say(&format!("{passed} passed, {failed} failed, {skipped} skipped ({} flaky)", report.flaky.len()));
     if let Some(file) = &options.counts {
         let line = format!("{passed} {failed} {skipped} {}\n", report.flaky.len());

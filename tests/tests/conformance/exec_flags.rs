@@ -17,7 +17,7 @@ fn user_and_group() {
 fn additional_groups() {
     let runtime = Runtime::new();
     let (_bundle, container) = idle(&runtime, same);
-    let done = container.call_with("exec", &["-g", "7", "--additional-gids", "8"], &["id", "-G"]);
+    let done = container.call_with("exec", &["-g", "7", "-g", "8"], &["id", "-G"]);
     assert_eq!(done.ok().text(), "0 7 8");
 }
 
@@ -25,7 +25,7 @@ fn additional_groups() {
 fn environment() {
     let runtime = Runtime::new();
     let (_bundle, container) = idle(&runtime, same);
-    let flags = ["--env", "A=b c", "-e", "TERM=x", "-e", "EMPTY="];
+    let flags = ["--env", "A=b c", "--env", "TERM=x", "--env", "EMPTY="];
     let done = container.call_with(
         "exec",
         &flags,

@@ -5,7 +5,12 @@
 //! specification says (its section is named where that is not plain) or what runc's manual does. What a peer fails is
 //! explained in `peers.md`.
 
+mod annotations;
 mod capabilities;
+mod cgroup_limits;
+mod cgroup_path;
+mod config;
+mod cpu_affinity;
 mod create;
 mod delete;
 mod descriptors;
@@ -15,18 +20,24 @@ mod events;
 mod exec;
 mod exec_flags;
 mod exit_codes;
+mod features;
 mod hooks;
 mod hooks_failing;
 mod hostname;
 mod idmapped_mounts;
+mod io_priority;
 mod kill;
 mod list;
+mod lsm;
 mod masked_paths;
+mod memory_policy;
 mod mount_attributes;
 mod mounts;
 mod namespaces;
 mod no_new_privs;
+mod oom_score;
 mod pause;
+mod personality;
 mod pid_file;
 mod process;
 mod propagation;
@@ -34,11 +45,18 @@ mod ps;
 mod readonly_paths;
 mod rlimits;
 mod root;
+mod rootless;
+mod scheduler;
+mod seccomp;
+mod seccomp_arguments;
+mod seccomp_notify;
+mod spec;
 mod start;
 mod state;
 mod sysctl;
 mod terminal;
 mod time_namespace;
+mod update;
 mod user;
 mod user_namespace;
 

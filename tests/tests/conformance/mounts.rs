@@ -302,6 +302,16 @@ fn every_option_that_must_be_known_is_taken() {
 }
 
 #[test]
+fn remount_changes_what_is_mounted() {
+    let mounts = mounts(|bundle| {
+        bundle.mount("/mnt", "tmpfs", "tmpfs", &["size=1m"]);
+        bundle.mount("/mnt", "tmpfs", "tmpfs", &["remount", "ro", "noexec"])
+    });
+    let found: Vec<_> = mounts.iter().filter(|mount| mount.point == "/mnt").collect();
+    assert!(found.len() == 1 && found[0].has("ro"), "{found:?}");
+}
+
+#[test]
 fn nosymfollow_leaves_links_alone() {
     let shown =
         output("ln -s /etc/passwd /mnt/link; cat /mnt/link 2>/dev/null || echo not followed", |bundle| {

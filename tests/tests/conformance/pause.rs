@@ -77,3 +77,14 @@ fn a_paused_container_can_be_deleted_by_force() {
     container.call_with("delete", &["--force"], &[]).ok();
     assert_ne!(container.call("state", &[]).code, 0);
 }
+
+#[test]
+fn a_created_container_can_be_paused() {
+    groups!(runtime);
+    let bundle = Bundle::new(&["sleep", "100000"]);
+    let container = runtime.create(&bundle);
+    container.call("pause", &[]).ok();
+    assert_eq!(container.status(), "paused");
+    container.call("resume", &[]).ok();
+    assert_eq!(container.status(), "created");
+}

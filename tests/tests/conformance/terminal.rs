@@ -1,6 +1,6 @@
 //! `process.terminal`: of `run`, and by a console socket.
 
-use super::output;
+use super::same;
 use husk_tests::{Bundle, Container, Runtime, run, unique, wait_until};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use serde_json::json;
@@ -12,44 +12,67 @@ fn terminal(bundle: &mut Bundle) -> &mut Bundle {
     bundle.set("/process/terminal", true)
 }
 
-#[test]
-fn run_copies_between_its_streams_and_the_terminal() {
-    let done = super::run("tty; echo err >&2; exit 4", terminal).expect_code(4);
-    assert_eq!(done.text().replace('\r', ""), "/dev/pts/0\nerr");
+/// What a script writes to its terminal, whose master came by a console socket.
+fn shown(script: &str, change: impl FnOnce(&mut Bundle) -> &mut Bundle) -> String {
+    let runtime = Runtime::new();
+    let mut bundle = Bundle::script(script);
+    change(terminal(&mut bundle)).write();
+    let path = bundle.path().join("console");
+    let listener = UnixListener::bind(&path).unwrap();
+    let container = Container::named(&runtime, &unique("tty"));
+    let mut create = runtime.command();
+    create
+        .args(["create", "--console-socket"])
+        .arg(&path)
+        .arg("--bundle")
+        .arg(bundle.path())
+        .arg(&container.id);
+    let mut master = sent(&listener, &mut create);
+    container.call("start", &[]).ok();
+    let mut seen = Vec::new();
+    // EIO is the end of a terminal.
+    let _ = master.read_to_end(&mut seen);
+    String::from_utf8_lossy(&seen).replace('\r', "").trim().to_owned()
 }
 
 #[test]
 fn all_three_streams_are_the_terminal() {
-    let shown = output("for n in 0 1 2; do readlink /proc/$$/fd/$n; done", terminal);
-    assert_eq!(shown.replace('\r', ""), "/dev/pts/0\n/dev/pts/0\n/dev/pts/0");
+    let shown = shown("for n in 0 1 2; do readlink /proc/$$/fd/$n; done", same);
+    assert_eq!(shown, "/dev/pts/0\n/dev/pts/0\n/dev/pts/0");
 }
 
 #[test]
 fn the_console_is_the_terminal() {
-    let shown = output("stat -c '%F' /dev/console; echo by console >/dev/console", terminal);
-    assert_eq!(shown.replace('\r', ""), "character special file\nby console");
+    assert_eq!(
+        shown("stat -c '%F' /dev/console; echo by console >/dev/console", same),
+        "character special file\nby console"
+    );
 }
 
 #[test]
 fn the_terminal_controls_the_session() {
-    let shown = output("echo by tty >/dev/tty; cut -d' ' -f7,8 /proc/1/stat | grep -v '^0'", terminal);
+    let shown = shown("echo by tty >/dev/tty; cut -d' ' -f7,8 /proc/1/stat | grep -v '^0'", same);
     assert!(shown.starts_with("by tty") && shown.lines().count() == 2, "{shown}");
 }
 
 #[test]
 fn the_size_is_that_of_the_spec() {
-    let shown = output("stty size", |bundle| {
-        terminal(bundle).set("/process/consoleSize", json!({"height": 30, "width": 100}))
-    });
-    assert_eq!(shown, "30 100");
+    assert_eq!(
+        shown("stty size", |bundle| bundle.set("/process/consoleSize", json!({"height": 30, "width": 100}))),
+        "30 100"
+    );
 }
 
 #[test]
 fn the_terminal_belongs_to_the_user() {
-    let shown = output("stat -c %u $(tty)", |bundle| {
-        terminal(bundle).set("/process/user", json!({"uid": 1000, "gid": 1000}))
-    });
+    let shown =
+        shown("stat -c %u $(tty)", |bundle| bundle.set("/process/user", json!({"uid": 1000, "gid": 1000})));
     assert_eq!(shown, "1000");
+}
+
+#[test]
+fn a_terminal_in_a_user_namespace() {
+    assert_eq!(shown("tty; echo by console >/dev/console", super::mapped), "/dev/pts/0\nby console");
 }
 
 /// The first descriptor that comes over a socket.
@@ -163,17 +186,9 @@ fn the_end_of_the_container_is_seen_on_the_master() {
 }
 
 #[test]
-fn exec_with_a_terminal() {
-    let runtime = Runtime::new();
-    let (_bundle, container) = super::idle(&runtime, super::same);
-    let done = container.call_with("exec", &["--tty"], &["sh", "-c", "tty; exit 5"]).expect_code(5);
-    assert!(done.stdout.starts_with("/dev/pts/"), "{}", done.stdout);
-}
-
-#[test]
 fn exec_sends_its_terminal_to_a_socket() {
     let runtime = Runtime::new();
-    let (bundle, container) = super::idle(&runtime, super::same);
+    let (bundle, container) = super::idle(&runtime, same);
     let path = bundle.path().join("console");
     let listener = UnixListener::bind(&path).unwrap();
     let pid = bundle.path().join("pid");

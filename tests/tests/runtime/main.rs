@@ -9,3 +9,4 @@ mod notify;
 mod refusals;
 mod root;
 mod spec;
+mod terminal;

@@ -1,0 +1,127 @@
+//! `update`: limits of a running container.
+
+use super::{idle, same};
+use husk_tests::cgroup::{Group, needs};
+use husk_tests::{Bundle, Container, Runtime, run};
+use serde_json::json;
+use std::process::Stdio;
+
+/// Updates a container by flags and gives the content of files of its group.
+fn updated(flags: &[&str], names: &[&str]) -> Vec<String> {
+    let runtime = Runtime::new();
+    let group = Group::reserve("update");
+    let (_bundle, container) = idle(&runtime, |bundle: &mut Bundle| {
+        bundle.set("/linux/resources/memory", json!({"limit": 128 << 20}));
+        bundle.set("/linux/resources/cpu", json!({"quota": 50_000, "period": 100_000}));
+        bundle.set("/linux/cgroupsPath", group.path.as_str())
+    });
+    container.call_with("update", flags, &[]).ok();
+    names
+        .iter()
+        .map(|name| std::fs::read_to_string(group.dir().join(name)).unwrap().trim().to_owned())
+        .collect()
+}
+
+macro_rules! updates {
+    ($($name:ident: $flags:expr => $($file:literal $value:literal),+;)*) => {
+        $(#[test]
+        fn $name() {
+            if needs("memory") {
+                assert_eq!(updated(&$flags, &[$($file),+]), [$($value),+]);
+            }
+        })*
+    };
+}
+
+updates! {
+    memory: ["--memory", "67108864"] => "memory.max" "67108864", "cpu.max" "50000 100000";
+    memory_and_swap: ["--memory", "67108864", "--memory-swap", "100663296"] => "memory.max" "67108864", "memory.swap.max" "33554432";
+    memory_reservation: ["--memory-reservation", "33554432"] => "memory.low" "33554432";
+    memory_with_a_unit: ["--memory", "64M"] => "memory.max" "67108864";
+    pids: ["--pids-limit", "77"] => "pids.max" "77";
+    no_limit_of_pids: ["--pids-limit", "-1"] => "pids.max" "max";
+    cpu_quota: ["--cpu-quota", "20000"] => "cpu.max" "20000 100000";
+    cpu_period: ["--cpu-period", "200000", "--cpu-quota", "40000"] => "cpu.max" "40000 200000";
+    no_cpu_quota: ["--cpu-quota", "-1"] => "cpu.max" "max 100000";
+    cpuset: ["--cpuset-cpus", "0"] => "cpuset.cpus" "0";
+    cpu_idle: ["--cpu-idle", "1"] => "cpu.idle" "1";
+}
+
+/// Updates by a document that `how` passes on.
+fn by_document(how: impl Fn(&Runtime, &Container<'_>, &std::path::Path)) {
+    if !needs("memory") {
+        return;
+    }
+    let runtime = Runtime::new();
+    let group = Group::reserve("update");
+    let (bundle, container) = idle(&runtime, |bundle| bundle.set("/linux/cgroupsPath", group.path.as_str()));
+    let path = bundle.path().join("resources.json");
+    std::fs::write(&path, json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 55}}).to_string()).unwrap();
+    how(&runtime, &container, &path);
+    let file = |name: &str| std::fs::read_to_string(group.dir().join(name)).unwrap().trim().to_owned();
+    assert_eq!((file("memory.max").as_str(), file("pids.max").as_str()), ("67108864", "55"));
+}
+
+#[test]
+fn by_a_file() {
+    by_document(|_, container, path| {
+        container.call_with("update", &["--resources", path.to_str().unwrap()], &[]).ok();
+    });
+}
+
+#[test]
+fn by_standard_input() {
+    by_document(|runtime, container, path| {
+        let mut command = runtime.command();
+        command.args(["update", "-r", "-", &container.id]);
+        husk_tests::command::run_with_stdin(&mut command, Stdio::from(std::fs::File::open(path).unwrap()))
+            .ok();
+    });
+}
+
+#[test]
+fn device_rules_stay() {
+    if !needs("memory") {
+        return;
+    }
+    let runtime = Runtime::new();
+    let (_bundle, container) = idle(&runtime, |bundle| super::capable(bundle, &["CAP_MKNOD", "CAP_SYSLOG"]));
+    container.call_with("update", &["--memory", "67108864"], &[]).ok();
+    assert_ne!(container.sh("mknod /k c 1 11 && : </k").code, 0);
+    container.sh("echo x >/dev/null").ok();
+}
+
+#[test]
+fn of_a_created_container() {
+    if !needs("memory") {
+        return;
+    }
+    let runtime = Runtime::new();
+    let group = Group::reserve("update");
+    let mut bundle = Bundle::new(&["sleep", "100000"]);
+    bundle.set("/linux/cgroupsPath", group.path.as_str());
+    let container = runtime.create(&bundle);
+    container.call_with("update", &["--pids-limit", "33"], &[]).ok();
+    assert_eq!(std::fs::read_to_string(group.dir().join("pids.max")).unwrap(), "33\n");
+}
+
+#[test]
+fn a_value_that_is_none_is_an_error() {
+    let runtime = Runtime::new();
+    if !runtime.needs_groups() {
+        return;
+    }
+    let (_bundle, container) = idle(&runtime, same);
+    assert_ne!(container.call_with("update", &["--memory", "much"], &[]).code, 0);
+    assert_ne!(container.call_with("update", &["--resources", "/no/such/file"], &[]).code, 0);
+}
+
+#[test]
+fn of_no_container_is_an_error() {
+    let runtime = Runtime::new();
+    assert_ne!(
+        Container::named(&runtime, "husk-nobody").call_with("update", &["--memory", "67108864"], &[]).code,
+        0
+    );
+    assert_ne!(run(runtime.command().arg("update")).code, 0);
+}
