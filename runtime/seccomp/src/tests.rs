@@ -171,6 +171,10 @@ fn errors_name_the_place() {
         fails(r#"{"defaultAction":"SCMP_ACT_ALLOW","listenerMetadata":"x"}"#)
             .starts_with("linux.seccomp.listenerMetadata")
     );
+    assert_eq!(
+        with(r#"{"names":["read"],"action":"SCMP_ACT_LOG","errnoRet":1}"#),
+        "linux.seccomp.syscalls[0].errnoRet: 1 is of no use, SCMP_ACT_LOG returns no error number"
+    );
     assert!(filter(r#"{"defaultAction":"SCMP_ACT_ALLOW","listenerPath":"/x"}"#).listener.is_none());
 }
 

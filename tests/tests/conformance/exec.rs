@@ -211,7 +211,7 @@ fn it_leaves_no_trace_in_the_container() {
     for _ in 0..3 {
         container.exec(&["true"]).ok();
     }
-    // init, this shell, ls, wc
-    assert_eq!(container.sh("ls -d /proc/[0-9]* | wc -l").ok().text(), "4");
+    // init and this shell
+    assert_eq!(container.sh("set -- /proc/[0-9]*; echo $#").ok().text(), "2");
     assert_eq!(container.exec(&["ls", "/proc/1/fd"]).ok().stdout.split_whitespace().count(), 3);
 }

@@ -350,7 +350,7 @@ fn a_remount_of_a_bind_mount_changes_its_options() {
 
 #[test]
 fn proc_is_that_of_the_container() {
-    assert_eq!(output("cat /proc/1/comm; ls -d /proc/[0-9]* | wc -l", same), "sh\n3");
+    assert_eq!(output("cat /proc/1/comm; echo /proc/[0-9]*; :", same), "sh\n/proc/1");
 }
 
 #[test]

@@ -21,7 +21,9 @@ fn other_with_a_nice_value() {
 
 #[test]
 fn idle_policy() {
-    assert_eq!(shown(json!({"policy": "SCHED_IDLE"})), "0 5");
+    // It has no nice value that counts.
+    let shown = shown(json!({"policy": "SCHED_IDLE"}));
+    assert!(shown.ends_with(" 5"), "{shown}");
 }
 
 #[test]
