@@ -1,6 +1,6 @@
 # `make` shows what there is. Each target is one script under hack/, so that all of it works without make, too.
 .DEFAULT_GOAL := help
-.PHONY: help build docs demo test test-unit test-root test-vm lint bench soak install uninstall deps clean
+.PHONY: help build docs errors demo test test-unit test-root test-vm lint bench soak install uninstall deps clean
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -13,6 +13,9 @@ build: ## Build husk, husk-shim, husk-cri and huskctl into target/bin
 
 docs: ## Write manual pages and shell completions into target/share
 	@hack/docs/run
+
+errors: ## Write docs/errors.md anew from what husk (as built) and runc say (root)
+	@cargo test --locked --quiet -p husk-tests --test errors -- --ignored write_the_table
 
 demo: ## Run a pod end to end in a corner of its own, and explain how its containers ended
 	@hack/deps demo

@@ -193,6 +193,9 @@ impl Display for StartFailure {
             K::UnknownFormat => write!(f, "{subject} is no program of this machine and has no #! line"),
             K::EmptyFile => write!(f, "{subject} is empty"),
             K::UserNotInImage => write!(f, "there is no {subject} in the image's {detail}"),
+            K::CwdMissing if self.errno == rustix::io::Errno::NOTDIR.raw_os_error() => {
+                write!(f, "the working directory {subject} is not a directory in the container")
+            }
             K::CwdMissing => write!(f, "the working directory {subject} does not exist in the container"),
             K::CwdDenied => write!(f, "the container's user may not enter the working directory {subject}"),
             K::ArgumentsTooLong => {

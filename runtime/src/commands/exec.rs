@@ -68,7 +68,7 @@ pub struct Args {
     #[arg(long, short, value_name = "CAP")]
     pub cap: Vec<String>,
     /// Number of further descriptors to pass on, from 3 upwards
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_hyphen_values = true)]
     pub preserve_fds: u32,
     /// Existing cgroup, relative to the container's own, to run in (default: the container's own)
     #[arg(long, value_name = "PATH")]
@@ -136,7 +136,8 @@ fn finish_start(ready: &Ready, args: &Args) -> anyhow::Result<Option<Signals>> {
             .with_context(|| format!("send the pidfd to --pidfd-socket {}", path.display()))?;
     }
     if let Some(path) = &args.pid_file {
-        crate::state::write_atomic(path, ready.child.pid.to_string().as_bytes(), 0o644)?;
+        crate::state::write_atomic(path, ready.child.pid.to_string().as_bytes(), 0o644)
+            .context("--pid-file")?;
     }
     let signals = if args.detach { None } else { Some(Signals::hold()?) };
     ready.start()?;
@@ -144,13 +145,16 @@ fn finish_start(ready: &Ready, args: &Args) -> anyhow::Result<Option<Signals>> {
 }
 
 fn check_status(target: &Target, args: &Args) -> anyhow::Result<()> {
+    let id = &args.id;
     match target.status() {
         Status::Running | Status::Created => Ok(()),
         Status::Paused if args.ignore_paused => Ok(()),
         // The words are those that tools know runc by.
-        Status::Paused => bail!("cannot exec in a paused container (use --ignore-paused to override)"),
-        Status::Stopped => bail!("cannot exec in a stopped container"),
-        status @ Status::Creating => bail!("cannot exec in a container that is {status}"),
+        Status::Paused => {
+            bail!("cannot exec in a paused container (use --ignore-paused to override): {id:?}")
+        }
+        Status::Stopped => bail!("cannot exec in a stopped container: {id:?}"),
+        status @ Status::Creating => bail!("cannot exec in a container that is {status}: {id:?}"),
     }
 }
 

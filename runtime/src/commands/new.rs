@@ -25,7 +25,7 @@ pub struct New {
     #[arg(long)]
     pub no_new_keyring: bool,
     /// Number of further descriptors to pass on, from 3 upwards and after those of $LISTEN_FDS
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_hyphen_values = true)]
     pub preserve_fds: u32,
     /// Id of the container: letters, digits and _ + - ., at most 255; unique below --root
     #[arg(value_name = "CONTAINER-ID")]

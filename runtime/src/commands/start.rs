@@ -25,9 +25,9 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     match target.status() {
         Status::Created => {}
         // The words are those that tools know runc by.
-        Status::Stopped => bail!("cannot start a container that has stopped"),
-        Status::Running | Status::Paused => bail!("cannot start an already running container"),
-        status => bail!("cannot start a container in the {status} state"),
+        Status::Stopped => bail!("cannot start a container that has stopped: {:?}", args.id),
+        Status::Running | Status::Paused => bail!("cannot start an already running container: {:?}", args.id),
+        status => bail!("cannot start a container in the {status} state: {:?}", args.id),
     }
     let notify = Notify::listen(target.dir.path())?;
     let started = release(&target);

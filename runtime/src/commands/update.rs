@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use husk_cgroup::{Leniency, systemd::Manager};
 use merge::{Merged, merge};
 use oci_spec::runtime::{LinuxBlockIo, LinuxCpu, LinuxMemory, LinuxPids, LinuxResources};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,23 +20,23 @@ pub struct Args {
     /// File with an OCI resources object (config.json's linux.resources), - for standard input; other limits are then left out
     #[arg(long, short, value_name = "FILE")]
     pub resources: Option<PathBuf>,
-    /// Relative weight of block IO, 10 to 1000
-    #[arg(long, value_name = "N")]
+    /// Relative weight of block IO, 10 to 1000; 0 leaves it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub blkio_weight: Option<u16>,
     /// Length of a CPU period in microseconds, 1000 to 1000000; 0 leaves it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub cpu_period: Option<u64>,
     /// CPU time per period in microseconds, of all CPUs together; -1 for no limit
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub cpu_quota: Option<i64>,
     /// CPU time that may be saved up for later periods, in microseconds
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub cpu_burst: Option<u64>,
     /// Relative weight of CPU time as cgroup v1 shares, 2 to 262144; 1024 is usual
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub cpu_share: Option<u64>,
     /// Real-time period in microseconds; ignored with a warning, as cgroup v2 has none
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub cpu_rt_period: Option<u64>,
     /// Real-time CPU time per period in microseconds; ignored with a warning, as cgroup v2 has none
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
@@ -119,9 +119,7 @@ fn read(path: &Path) -> anyhow::Result<LinuxResources> {
     } else {
         text = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
     }
-    serde_json::from_slice(&text)
-        .and_then(|value| config::resources(&value))
-        .with_context(|| format!("--resources {}: not an OCI resources object", path.display()))
+    config::resources_file(&text, &format!("--resources {}", path.display()))
 }
 
 fn from_flags(args: &Args) -> anyhow::Result<LinuxResources> {
@@ -163,8 +161,11 @@ fn from_flags(args: &Args) -> anyhow::Result<LinuxResources> {
 
 /// Puts the resources into the configuration, and leaves the rest of it as it is.
 fn keep(config: &mut Value, resources: &LinuxResources) -> anyhow::Result<()> {
-    let linux =
-        config.as_object_mut().context("config.json is not an object")?.entry("linux").or_insert(json!({}));
+    let linux = config
+        .as_object_mut()
+        .context("config.json is not an object")?
+        .entry("linux")
+        .or_insert(serde_json::json!({}));
     linux
         .as_object_mut()
         .context("linux in config.json is not an object")?
@@ -227,8 +228,8 @@ mod tests {
 
     #[test]
     fn the_rest_of_the_configuration_stays() {
-        let mut config = json!({"x-own": {"a": 1}, "linux": {"unknown": 2, "resources": {}}});
-        let resources = serde_json::from_value(json!({"pids": {"limit": 5}})).unwrap();
+        let mut config = serde_json::json!({"x-own": {"a": 1}, "linux": {"unknown": 2, "resources": {}}});
+        let resources = serde_json::from_value(serde_json::json!({"pids": {"limit": 5}})).unwrap();
         keep(&mut config, &resources).unwrap();
         assert_eq!(config["x-own"]["a"], 1);
         assert_eq!(config["linux"]["unknown"], 2);

@@ -67,7 +67,16 @@ pub fn perform(
     if !from_parent {
         attributes(tree.as_fd(), mount)?;
     }
-    attach(tree.as_fd(), target.as_fd()).step(|| format!("mount {}: move_mount", mount.place()))?;
+    let is_dir = [resolve::is_dir(tree.as_fd()), resolve::is_dir(target.as_fd())];
+    attach(tree.as_fd(), target.as_fd()).map_err(|errno| match is_dir {
+        [true, false] => {
+            Failure::text(format!("mount {}: a directory can't be mounted on a file", mount.place()))
+        }
+        [false, true] => {
+            Failure::text(format!("mount {}: a file can't be mounted on a directory", mount.place()))
+        }
+        _ => Failure::call(format!("mount {}: move_mount", mount.place()), errno),
+    })?;
     // Propagation comes after: a mount that is moved below a shared one would become shared again.
     for (kind, recursive) in &mount.propagation {
         propagate(tree.as_fd(), *kind, *recursive)

@@ -1,9 +1,9 @@
 //! Reading config.json, and what husk knows but does not do.
 
-use super::{Error, Result};
+use super::{Error, Result, json};
 use anyhow::{Context as _, bail};
 use oci_spec::runtime::{Linux, LinuxResources, Process, Spec};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::{io::Read as _, path::Path};
 
 /// Largest config.json: beyond what any tool writes, and small enough to be held in memory.
@@ -27,7 +27,7 @@ pub fn parse(text: &[u8]) -> anyhow::Result<Spec> {
     let resources = spec.linux_mut().as_mut().and_then(|linux| linux.resources_mut().as_mut());
     let zero = |resources: &&mut LinuxResources| resources.pids().is_some_and(|pids| pids.limit() == 0);
     if let Some(resources) = resources.filter(zero) {
-        let whole: Value = from_json(text, "config.json")?;
+        let whole: Value = json::parse(text, "config.json")?;
         unset_pids(resources, whole.pointer("/linux/resources"));
     }
     Ok(spec)
@@ -37,6 +37,14 @@ pub fn parse(text: &[u8]) -> anyhow::Result<Spec> {
 pub fn resources(value: &Value) -> serde_json::Result<LinuxResources> {
     let mut resources = serde_json::from_value(value.clone())?;
     unset_pids(&mut resources, Some(value));
+    Ok(resources)
+}
+
+/// `linux.resources` as a file of its own. An error names the file and the place in it.
+pub fn resources_file(text: &[u8], file: &str) -> anyhow::Result<LinuxResources> {
+    let mut resources = json::parse(text, file)?;
+    let whole: Value = json::parse(text, file)?;
+    unset_pids(&mut resources, Some(&whole));
     Ok(resources)
 }
 
@@ -54,10 +62,10 @@ pub fn process(text: &[u8], file: &str) -> anyhow::Result<Process> {
 
 /// Parses what has a process in it. The document is only gone through again where it could not be read as it is.
 fn completed<T: serde::de::DeserializeOwned>(text: &[u8], file: &str, process: &str) -> anyhow::Result<T> {
-    from_json(text, file).or_else(|error| {
+    json::parse(text, file).or_else(|error| {
         let mut document: Value = serde_json::from_slice(text).unwrap_or_default();
         if document.pointer_mut(process).and_then(Value::as_object_mut).is_some_and(mended) {
-            return from_json(&serde_json::to_vec(&document)?, file);
+            return json::parse(&serde_json::to_vec(&document)?, file);
         }
         Err(error)
     })
@@ -68,7 +76,7 @@ fn mended(process: &mut Map<String, Value>) -> bool {
     let mut changed = false;
     // Without a user it is root's (config-schema.json requires `cwd` alone).
     if !process.contains_key("user") {
-        process.insert("user".to_owned(), json!({"uid": 0, "gid": 0}));
+        process.insert("user".to_owned(), serde_json::json!({"uid": 0, "gid": 0}));
         changed = true;
     }
     // The type has names of its own for two flags of the specification.
@@ -83,21 +91,6 @@ fn mended(process: &mut Map<String, Value>) -> bool {
         changed = true;
     }
     changed
-}
-
-/// Parses JSON. An error names the file and the place in it.
-fn from_json<T: serde::de::DeserializeOwned>(text: &[u8], file: &str) -> anyhow::Result<T> {
-    let mut json = serde_json::Deserializer::from_slice(text);
-    let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        match path.as_str() {
-            "." | "?" => anyhow::anyhow!("{file}: {inner}"),
-            path => anyhow::anyhow!("{file}: {path}: {inner}"),
-        }
-    })?;
-    json.end().map_err(|error| anyhow::anyhow!("{file}: {error}"))?;
-    Ok(value)
 }
 
 /// husk knows versions 1.x of the specification; a later one of the same major version only adds fields.

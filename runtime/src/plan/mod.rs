@@ -7,6 +7,7 @@ pub mod config;
 pub mod devices;
 pub mod hooks;
 pub mod ids;
+pub mod json;
 pub mod mounts;
 pub mod namespaces;
 pub mod net_devices;

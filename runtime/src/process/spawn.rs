@@ -2,12 +2,13 @@
 
 use super::{
     channel::{Channel, Message},
-    failure::{Result, Step as _},
+    failure::{Failure, Result, Step as _},
     maps,
     procfs::Proc,
 };
 use crate::plan::namespaces::{Kind, Plan};
 use husk_sys::{
+    Errno,
     clone::{self, Child, Fork},
     exec::exit_now,
     fd,
@@ -99,7 +100,13 @@ pub fn spawn(target: &Target<'_>) -> anyhow::Result<Side> {
 
 fn clone_error(target: &Target<'_>) -> String {
     let kinds: Vec<_> = target.namespaces.new.iter().map(|kind| kind.word()).collect();
-    format!("clone3 (new namespaces: {})", if kinds.is_empty() { "none".into() } else { kinds.join(", ") })
+    let list = if kinds.is_empty() { "none".into() } else { kinds.join(", ") };
+    if !rustix::process::geteuid().is_root() && !target.namespaces.new.contains(&Kind::User) {
+        return format!(
+            "make the namespaces {list}: who is not root needs a user namespace in linux.namespaces: clone3"
+        );
+    }
+    format!("clone3 (new namespaces: {list})")
 }
 
 /// In the parent: the stage tells the pid of the process that it has made, which is our child, and ends.
@@ -194,8 +201,14 @@ pub fn join_paths(plan: &Plan) -> Result<()> {
         open.push((*kind, fd, path));
     }
     let join = |kind: Kind, fd: &OwnedFd, path: &Path| {
-        rustix::thread::move_into_link_name_space(fd.as_fd(), Some(kind.link()))
-            .step(|| format!("join {} namespace {}", kind.word(), path.display()))
+        rustix::thread::move_into_link_name_space(fd.as_fd(), Some(kind.link())).map_err(|errno| {
+            let what = format!("join {} namespace {}", kind.word(), path.display());
+            match errno {
+                // Of the file's type; a user namespace may be the caller's own, too.
+                Errno::INVAL if kind != Kind::User => Failure::text(format!("{what}: it is not one")),
+                errno => Failure::call(what, errno),
+            }
+        })
     };
     let user = open.iter().position(|(kind, ..)| *kind == Kind::User).map(|index| open.remove(index));
     // The mount namespace last: paths mean something else afterwards.

@@ -38,6 +38,10 @@ impl Dir {
             .recursive(true)
             .mode(0o711)
             .create(root)
+            .map_err(|error| match error.kind() {
+                ErrorKind::AlreadyExists => std::io::Error::from(ErrorKind::NotADirectory),
+                _ => error,
+            })
             .with_context(|| format!("make state directory {}", root.display()))?;
         let root = root.canonicalize().with_context(|| format!("resolve {}", root.display()))?;
         let path = root.join(id);

@@ -1,10 +1,22 @@
 //! config.json as a file: missing, cut short, huge, nested, not JSON at all.
 
-use super::refused;
-use husk_tests::{Bundle, Container, Runtime, run};
+use husk_tests::{Bundle, Container, Done, Runtime, run};
+
+/// Refused, and no container is left.
+#[track_caller]
+fn refused(runtime: &Runtime, case: &str, done: &Done, words: &[&str]) {
+    super::refused(case, done, words);
+    nothing_left(runtime, case);
+}
+
+#[track_caller]
+fn nothing_left(runtime: &Runtime, case: &str) {
+    let left: Vec<_> = std::fs::read_dir(runtime.root()).into_iter().flatten().flatten().collect();
+    assert!(left.iter().all(|entry| entry.file_name() == "@exits"), "{case}: {left:?}");
+}
 
 /// Runs a bundle whose config.json has this content.
-fn run_raw(runtime: &Runtime, bundle: &Bundle, content: &[u8]) -> husk_tests::Done {
+fn run_raw(runtime: &Runtime, bundle: &Bundle, content: &[u8]) -> Done {
     std::fs::write(bundle.path().join("config.json"), content).expect("config.json");
     let container = Container::named(runtime, &husk_tests::unique("raw"));
     run(runtime.command().arg("run").arg("--bundle").arg(bundle.path()).arg(&container.id))
@@ -67,7 +79,7 @@ fn noise_in_a_good_document() {
         let done = run_raw(&runtime, &bundle, &bad);
         assert!(done.code < 128, "byte {at}: {done:#?}");
         assert!(!done.stderr.contains("panicked"), "byte {at}: {done:#?}");
-        super::nothing_left(&runtime, &format!("byte {at}"));
+        nothing_left(&runtime, &format!("byte {at}"));
     }
 }
 

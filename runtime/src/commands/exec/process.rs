@@ -13,7 +13,7 @@ pub fn resolve(args: &Args, spec: &Spec) -> anyhow::Result<Process> {
     let process = match &args.process {
         Some(path) => {
             let text = std::fs::read(path).with_context(|| format!("read --process {}", path.display()))?;
-            let process = config::process(&text, &path.display().to_string())?;
+            let process = config::process(&text, &format!("--process {}", path.display()))?;
             with_defaults(process, own)
         }
         None => by_flags(args, own)?,
