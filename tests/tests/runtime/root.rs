@@ -25,9 +25,16 @@ fn no_pivot_leaves_no_bare_procfs_behind() {
         bundle.push(&format!("/process/capabilities/{set}"), "CAP_SETFCAP".into());
     }
     bundle.write();
-    let mut command = runtime.command();
-    command.args(["run", "--no-pivot", "--bundle"]).arg(bundle.path()).arg(husk_tests::unique("no-pivot"));
-    let done = husk_tests::run(&mut command).ok();
+    let run = |flags: &[&str]| {
+        let mut command = runtime.command();
+        command.arg("run").args(flags).arg("--bundle").arg(bundle.path());
+        husk_tests::run(command.arg(husk_tests::unique("bare"))).ok()
+    };
+    if !run(&[]).stdout.starts_with("refused") {
+        // The machine's initramfs has left its own procfs behind, out of everybody's reach (as that of hack/vm does).
+        return;
+    }
+    let done = run(&["--no-pivot"]);
     assert!(done.stderr.contains("mount") && done.stdout.starts_with("refused"), "{done:?}");
     assert!(done.stdout.contains("mountinfo") && !done.stdout.contains("sysrq-trigger"), "{done:?}");
     assert!(std::path::Path::new("/proc/self/stat").exists(), "the machine's own is still there");
