@@ -15,9 +15,10 @@ use crate::{
     init::hooks,
     launch::{self, Rollback},
     plan::{self, Plan, config, namespaces::Kind},
+    process::failure::Step as _,
     state::{Dir, Lock, State, Status, pid::Identity},
 };
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use husk_cgroup::{Cgroup, Hierarchy};
 use husk_sys::clone::{Child, Namespaces};
 use rustix::process::{Pid, PidfdFlags};
@@ -71,6 +72,12 @@ pub fn restore(global: &Global, wanted: &Wanted<'_>) -> anyhow::Result<Restored>
     mounts::check(&plan)?;
     let joined = outside::join(&plan)?;
     let mut dirs = flags.dirs(false)?;
+    if !dirs.images.join("inventory.img").exists() {
+        bail!(
+            "--image-path {}: there is no inventory.img: no checkpoint was completed there",
+            dirs.images.display()
+        );
+    }
     let streams = outside::load(&dirs.images)?;
     let criu = Criu::find(&global.criu)?;
 
@@ -124,6 +131,10 @@ pub fn restore(global: &Global, wanted: &Wanted<'_>) -> anyhow::Result<Restored>
     let mut prepare = || {
         view.enter()?;
         stage::enter(&plan, &place)?;
+        // criu (3.17) forgets it; what criu has, its children and so the container's processes have, too.
+        if plan.process.as_ref().is_some_and(|process| process.no_new_privs) {
+            rustix::thread::set_no_new_privs(true).step(|| "prctl(PR_SET_NO_NEW_PRIVS)".into())?;
+        }
         dirs.open_again()
     };
     let mut start = Start {
