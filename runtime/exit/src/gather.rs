@@ -36,6 +36,13 @@ impl Baseline {
 /// Fills in all evidence of `record`, whose `pid`, `started_ns` and `outcome` are set, from the cgroup at `cgroup` (its
 /// path in the file system) and the kernel's log.
 pub fn gather(record: &mut ExitRecord, cgroup: &Path, since: &Baseline) {
+    // systemd removes the group of a scope as soon as its last process has ended, and may be faster than we are.
+    if !cgroup.exists() {
+        record.gaps.push(
+            "the cgroup was gone before it could be read: OOM kills, limits and throttling are not known"
+                .into(),
+        );
+    }
     cpu(record, cgroup, since);
     let group = Cgroup::open(cgroup);
     if let Ok(Some(hits)) = group.pids_max_hits()

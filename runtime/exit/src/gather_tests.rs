@@ -64,9 +64,11 @@ fn an_own_exit_proves_that_a_child_was_the_victim() {
 }
 
 #[test]
-fn a_group_that_is_gone_gives_nothing() {
+fn a_group_that_is_gone_gives_nothing_and_that_is_said() {
     let mut record = ended(0);
     gather(&mut record, Path::new("/nonexistent/cgroup"), &Baseline::default());
+    let gap = record.gaps.pop().unwrap();
+    assert!(gap.contains("gone") && gap.contains("not known"), "{gap}");
     assert_eq!(record, ended(0).clone_with_start(record.started_ns));
 }
 
