@@ -1,6 +1,6 @@
 # `make` shows what there is. Each target is one script under hack/, so that all of it works without make, too.
 .DEFAULT_GOAL := help
-.PHONY: help build docs errors demo test test-unit test-root test-vm lint bench soak install uninstall deps clean
+.PHONY: conformance help build docs errors demo test test-unit test-root test-vm lint bench soak install uninstall deps clean
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -33,6 +33,9 @@ test-root: ## Run the integration tests on this machine (root)
 
 test-vm: ## Run the integration tests that need pure cgroup v2 in a throw-away VM (root)
 	@hack/test vm
+
+conformance: ## Run the conformance suite under husk, runc and crun, and write the table of counts (root)
+	@hack/conformance
 
 lint: ## Check formatting, lints, licences and the rules of CONTRIBUTING.md
 	@hack/lint
