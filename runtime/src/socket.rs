@@ -1,9 +1,12 @@
 //! Sending a descriptor to a unix socket of the caller's: terminal, pidfd, seccomp listener.
 
 use anyhow::Context as _;
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
-    SocketType,
+use rustix::{
+    fs::{Mode, OFlags},
+    net::{
+        AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
+        SocketType,
+    },
 };
 use std::{
     ffi::OsStr,
@@ -36,6 +39,11 @@ pub fn send_fd(path: &Path, fd: BorrowedFd<'_>, text: &[u8]) -> anyhow::Result<(
 /// Calls with the address of a path, also of one longer than the 107 bytes of an address: by its directory's descriptor.
 pub fn at(path: &Path, call: impl FnOnce(&SocketAddrUnix) -> husk_sys::Result<()>) -> anyhow::Result<()> {
     if let Ok(address) = SocketAddrUnix::new(path) {
+        return Ok(call(&address)?);
+    }
+    // By the socket itself where there is one, as its name alone may be too long.
+    if let Ok(found) = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+        let address = SocketAddrUnix::new(format!("/proc/self/fd/{}", found.as_raw_fd()))?;
         return Ok(call(&address)?);
     }
     let dir = path.parent().unwrap_or(Path::new("."));

@@ -11,6 +11,9 @@ const KEEP: usize = 256;
 /// By how many more than [`KEEP`] there may be before the oldest are removed: looking for them costs a stat of each.
 const SLACK: usize = 64;
 
+/// Longest id whose record is named after it as it is: with its ending it has to be a file name (255 bytes).
+const NAME: usize = 250;
+
 /// The directory of kept records under a root of state directories.
 #[derive(Clone, Debug)]
 pub struct Kept {
@@ -26,7 +29,15 @@ impl Kept {
 
     /// Path of the record of container `id`, whether it is there or not.
     pub fn path(&self, id: &str) -> PathBuf {
-        self.dir.join(format!("{id}.json"))
+        if id.len() <= NAME {
+            return self.dir.join(format!("{id}.json"));
+        }
+        // FNV-1a, 64 bits: ids that long differ, if at all, anywhere.
+        let hash = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let begin: String = id.chars().take(NAME - 20).collect();
+        self.dir.join(format!("{begin}@{hash:016x}.json"))
     }
 
     /// Moves the record at `record` here. One that is not there is no error: then nothing was recorded.

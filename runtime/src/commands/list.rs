@@ -32,10 +32,13 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let mut targets = Vec::new();
     for id in state::list(&root)? {
-        match Target::open(global, &id) {
+        // One that is just being made, or deleted, has no state and is no news; asked again, as it may have one by now.
+        let has_state = || root.join(&id).join("state.json").exists();
+        let found = Target::open(global, &id);
+        match if found.is_err() && has_state() { Target::open(global, &id) } else { found } {
             Ok(target) => targets.push(target),
-            // One damaged container must not hide the others; one that is just being deleted is no news.
-            Err(error) if root.join(&id).exists() => log::warn(&format!("list {id}: {error:#}")),
+            // One damaged container must not hide the others.
+            Err(error) if has_state() => log::warn(&format!("list {id}: {error:#}")),
             Err(_) => {}
         }
     }

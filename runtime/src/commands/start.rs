@@ -26,6 +26,9 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         Status::Created => {}
         // The words are those that tools know runc by.
         Status::Stopped => bail!("cannot start a container that has stopped: {:?}", args.id),
+        Status::Paused if target.dir.has_fifo() => {
+            bail!("cannot start a container that is paused: {:?} must be resumed first", args.id)
+        }
         Status::Running | Status::Paused => bail!("cannot start an already running container: {:?}", args.id),
         status => bail!("cannot start a container in the {status} state: {:?}", args.id),
     }

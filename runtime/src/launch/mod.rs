@@ -87,6 +87,9 @@ pub struct Launched {
 impl Launched {
     /// Lets init execute the program, waits until it has, and runs the poststart hooks. For a container without FIFO.
     pub fn start(&mut self) -> anyhow::Result<()> {
+        // Before the program runs: where the state can't be written, it never does.
+        self.state.creator = None;
+        self.dir.save(&self.state)?;
         self.channel.send(&Message::Go).context("tell the container's init to start")?;
         loop {
             match self.channel.receive().context("wait for the program")? {
@@ -97,8 +100,6 @@ impl Launched {
                 Some((other, _)) => bail!("the container's init said {other:?} out of turn"),
             }
         }
-        self.state.creator = None;
-        self.dir.save(&self.state)?;
         for hook in &self.plan.hooks.poststart {
             // The container ends with the error, by the rollback (runtime.md, "Lifecycle").
             hooks::run(hook, &self.state, Status::Running).map_err(anyhow::Error::msg)?;
@@ -117,6 +118,8 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
     crate::state::id::check(options.id)?;
     let bundle = options.bundle.unwrap_or(Path::new("."));
     let bundle = bundle.canonicalize().with_context(|| format!("bundle {}", bundle.display()))?;
+    // The state that others read is JSON, which has no other text.
+    bundle.to_str().with_context(|| format!("bundle {bundle:?}: the path is not UTF-8"))?;
     let (mut spec, text) = config::read(&bundle.join("config.json"))?;
     let listen = listen_fds(&mut spec)?;
     notify::add_to(&mut spec, &global.root().join(options.id))?;
@@ -262,7 +265,10 @@ pub fn first_state(spec: &Spec, id: &str, bundle: &Path, plan: &Plan) -> anyhow:
         oci_version: spec.version().clone(),
         id: id.to_owned(),
         init: None,
-        creator: Some(Identity::own().context("read the start time of husk itself from /proc")?),
+        creator: Some(Identity::own().with_context(|| {
+            let reason = std::io::Error::last_os_error();
+            format!("read the start time of husk itself from /proc: {reason}")
+        })?),
         bundle: bundle.to_owned(),
         rootfs: plan.rootfs.canonicalize().unwrap_or_else(|_| plan.rootfs.clone()),
         created: crate::clock::now_rfc3339(),

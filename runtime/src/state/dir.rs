@@ -10,6 +10,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// What a state directory holds as a rule. The state goes last: whoever is killed before that leaves a container.
+const FILES: [&str; 6] =
+    ["config.json", "signals.jsonl", "exit.json", "exec.fifo", "result.fifo", "state.json"];
+
 /// State directory of one container.
 #[derive(Clone, Debug)]
 pub struct Dir {
@@ -112,7 +116,16 @@ impl Dir {
     /// Reads `state.json`.
     pub fn load(&self) -> anyhow::Result<State> {
         let path = self.path.join("state.json");
-        let text = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        let text = match fs::read(&path) {
+            // `create` has just begun or was killed then, or `delete` is about to be done.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let id = self.path.file_name().unwrap_or_default();
+                bail!(
+                    "container {id:?} does not exist: it is not created completely (delete --force removes the rest)"
+                )
+            }
+            result => result.with_context(|| format!("read {}", path.display()))?,
+        };
         let state: State =
             serde_json::from_slice(&text).with_context(|| format!("parse {}", path.display()))?;
         if state.version > VERSION {
@@ -153,6 +166,13 @@ impl Dir {
 
     /// Removes the directory and all that is in it; gone already is fine.
     pub fn remove(&self) -> anyhow::Result<()> {
+        // By name first: that takes no descriptor, of which there may be none left.
+        for name in FILES {
+            let _ = fs::remove_file(self.path.join(name));
+        }
+        if fs::remove_dir(&self.path).is_ok() {
+            return Ok(());
+        }
         match fs::remove_dir_all(&self.path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(error).with_context(|| format!("remove {}", self.path.display()))
