@@ -2,11 +2,15 @@
 
 use crate::{log, notify::Notify};
 use anyhow::Context as _;
-use husk_sys::{Errno, clone::Child, send, signal};
+use husk_sys::{
+    Errno,
+    clone::Child,
+    send, signal,
+    wait::{self, Ended},
+};
 use rustix::{
     event::{PollFd, PollFlags},
     io::FdFlags,
-    process::{Pid, WaitOptions},
     termios::{OptionalActions, Termios},
 };
 use std::{
@@ -34,7 +38,7 @@ impl Signals {
     }
 }
 
-/// Waits for the end of the process. Gives its wait status as wait4(2) has it. `forwards` is told of each signal before it
+/// Waits for the end of the process. Gives its status and what it used. `forwards` is told of each signal before it
 /// is passed on.
 pub fn wait(
     child: &Child,
@@ -42,7 +46,7 @@ pub fn wait(
     master: Option<OwnedFd>,
     mut notify: Option<Notify>,
     forwards: impl Fn(i32),
-) -> anyhow::Result<i32> {
+) -> anyhow::Result<Ended> {
     let mut terminal = master.map(Terminal::new).transpose()?;
     loop {
         let ended = reap(child.pid)?;
@@ -53,11 +57,11 @@ pub fn wait(
                 log::warn(&format!("the container is ready, and nobody hears it: {error:#}"));
             }
         }
-        if let Some(raw) = ended {
+        if let Some(ended) = ended {
             if let Some(terminal) = &mut terminal {
                 terminal.drain();
             }
-            return Ok(raw);
+            return Ok(ended);
         }
         let mut fds = vec![PollFd::from_borrowed_fd(signals.fd.as_fd(), PollFlags::IN)];
         let mut input_at = None;
@@ -101,12 +105,12 @@ pub fn wait(
 }
 
 /// Fetches the status of every child that has ended: orphans of the container come to husk, which is their subreaper.
-fn reap(pid: i32) -> anyhow::Result<Option<i32>> {
+fn reap(pid: i32) -> anyhow::Result<Option<Ended>> {
     let mut found = None;
     loop {
-        match rustix::process::wait(WaitOptions::NOHANG) {
-            Ok(Some((who, status))) if Some(who) == Pid::from_raw(pid) => found = Some(status.as_raw()),
-            Ok(Some(_)) | Err(Errno::INTR) => {}
+        match wait::next() {
+            Ok(Some(ended)) if ended.pid == pid => found = Some(ended),
+            Ok(Some(_)) => {}
             Ok(None) => return Ok(found),
             Err(Errno::CHILD) if found.is_some() => return Ok(found),
             Err(errno) => return Err(errno).context("wait for the container"),

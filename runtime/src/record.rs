@@ -5,7 +5,8 @@ use crate::{
     process::failure::Failure,
     state::{Dir, State},
 };
-use husk_exit::{Baseline, ExitRecord, Outcome, Reserved, StartFailure};
+use husk_exit::{Baseline, ExitRecord, Outcome, Reserved, Rusage, StartFailure};
+use husk_sys::wait::Ended;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds since the epoch.
@@ -34,10 +35,15 @@ pub fn not_started(dir: &Dir, state: &State, failure: &Failure) {
 }
 
 /// Records the end of the container, with the evidence of it. The cgroup must still be there.
-pub fn ended(dir: &Dir, state: &State, started_ns: u64, raw: i32) {
+pub fn ended(dir: &Dir, state: &State, started_ns: u64, ended: Ended) {
     let mut record = new(state, started_ns);
-    record.outcome = Outcome::Status { raw };
+    record.outcome = Outcome::Status { raw: ended.raw };
     record.sent = husk_exit::read_sent(&dir.path().join(crate::commands::kill::SENT));
+    record.rusage = (ended.pid != 0).then_some(Rusage {
+        user_us: ended.user_us,
+        system_us: ended.system_us,
+        max_rss_kib: ended.max_rss_kib,
+    });
     if let Some(cgroup) = &state.cgroup {
         husk_exit::gather(&mut record, cgroup, &Baseline::default());
     }

@@ -3,6 +3,7 @@
 use crate::log::{Lines, LogFile};
 use husk_exit::{Baseline, Reserved, SentSignal};
 use husk_shim_api::{ContainerState, ExecState, Exit, Runtime, Status};
+use husk_sys::wait;
 use rustix::process::Pid;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -35,8 +36,8 @@ pub struct Sink {
 /// A process that has ended and whose record is not written yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Ended {
-    /// Raw wait status.
-    pub status: i32,
+    /// Its wait status, and what it used.
+    pub used: wait::Ended,
     /// When it was seen.
     pub at: i64,
     /// Output is waited for until then at most.

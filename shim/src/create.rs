@@ -186,7 +186,7 @@ impl Shim {
     /// Takes over what the runtime has made.
     fn adopt(&mut self, slot: u32, job: &Job) -> Result<i32, Failure> {
         let pid = read_pid(&job.files[0])?;
-        let stray = self.strays.iter().any(|stray| stray.0 == pid);
+        let stray = self.strays.iter().any(|stray| stray.0.pid == pid);
         let container = self
             .containers
             .iter_mut()

@@ -124,7 +124,7 @@ impl Shim {
         job: &Job,
     ) -> Result<(i32, i64, Option<OwnedFd>), Failure> {
         let pid = read_pid(&job.files[0])?;
-        let stray = self.strays.iter().any(|stray| stray.0 == pid);
+        let stray = self.strays.iter().any(|stray| stray.0.pid == pid);
         let v1 = self.at(container).is_some_and(|container| container.v1);
         let exec = self.exec_at(container, slot);
         let exec = exec.ok_or_else(|| failure(FailureKind::NotFound, "the container is gone"))?;

@@ -5,8 +5,9 @@ use crate::evidence;
 use crate::job::Task;
 use crate::runtime_state::RuntimeState;
 use crate::server::Shim;
-use husk_exit::{ExitRecord, Outcome, Reserved, StartFailure, StartFailureKind};
+use husk_exit::{ExitRecord, Outcome, Reserved, Rusage, StartFailure, StartFailureKind};
 use husk_shim_api::{Event, Exit, Status};
+use husk_sys::wait;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -16,10 +17,10 @@ const DRAIN: Duration = Duration::from_millis(100);
 
 impl Shim {
     /// A container's init was reaped.
-    pub(crate) fn init_ended(&mut self, slot: u32, status: i32, at: i64) {
+    pub(crate) fn init_ended(&mut self, slot: u32, used: wait::Ended, at: i64) {
         let now = Instant::now();
         let Some(container) = self.at(slot) else { return };
-        container.ended = Some(Ended { status, at, drain_until: now + DRAIN });
+        container.ended = Some(Ended { used, at, drain_until: now + DRAIN });
         container.status = Status::Stopped;
         self.drain_outputs(slot);
         self.try_record(slot, now);
@@ -61,7 +62,7 @@ impl Container {
         record.finished_ns = ended.at.unsigned_abs();
         record.outcome = match self.start_error.take() {
             Some(error) => not_started(state.as_ref(), &error),
-            None => Outcome::Status { raw: ended.status },
+            None => Outcome::Status { raw: ended.used.raw },
         };
         record.sent = std::mem::take(&mut self.sent);
         for noted in state.iter().flat_map(RuntimeState::sent) {
@@ -70,6 +71,11 @@ impl Container {
                 record.sent.push(noted);
             }
         }
+        record.rusage = Some(Rusage {
+            user_us: ended.used.user_us,
+            system_us: ended.used.system_us,
+            max_rss_kib: ended.used.max_rss_kib,
+        });
         evidence::gather(&mut record, self.cgroup.as_deref(), &self.before);
         if let Some(log) = &self.log {
             record.log_tail = evidence::log_tail(&log.tail(32 * 1024));
@@ -83,7 +89,7 @@ impl Container {
             state.tell(&record);
         }
         Exit {
-            status: Some(ended.status),
+            status: Some(ended.used.raw),
             started_at: self.started_at,
             finished_at: ended.at,
             timed_out: false,

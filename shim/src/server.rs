@@ -8,7 +8,7 @@ use crate::oom::OomWatch;
 use crate::pin::Pod;
 use crate::poll::{EventFlags, Poll, Token};
 use husk_shim_api::{Failure, FailureKind, Listener, Reply};
-use rustix::process::WaitOptions;
+use husk_sys::wait::{self, Ended};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ pub struct Shim {
     pub(crate) oom: OomWatch,
     pub(crate) next_slot: u32,
     /// Ends of processes that nobody knew while a runtime was at work: one of them may be what it has just made.
-    pub(crate) strays: Vec<(i32, i32, i64)>,
+    pub(crate) strays: Vec<(Ended, i64)>,
     /// Shutdown was asked for, and is given up at that time.
     pub(crate) shutdown: Option<(Caller, Instant)>,
     children: UnixStream,
@@ -144,39 +144,40 @@ impl Shim {
         use std::io::Read;
         let mut drained = [0; 64];
         while matches!((&self.children).read(&mut drained), Ok(n) if n == drained.len()) {}
-        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
-            self.child_ended(pid.as_raw_pid(), status.as_raw());
+        while let Ok(Some(ended)) = wait::next() {
+            self.child_ended(ended);
         }
     }
 
-    fn child_ended(&mut self, pid: i32, status: i32) {
+    fn child_ended(&mut self, ended: Ended) {
         let at = crate::clock::now();
-        if let Some(at) = self.jobs.iter().position(|job| job.pid.as_raw_pid() == pid) {
+        if let Some(at) = self.jobs.iter().position(|job| job.pid.as_raw_pid() == ended.pid) {
             let job = self.jobs.remove(at);
-            self.job_done(&job, status);
+            self.job_done(&job, ended.raw);
             job.tidy();
             self.forget_strays();
-        } else if !self.known_ended(pid, status, at) && self.jobs.iter().any(|job| job.task.makes_process()) {
-            self.strays.push((pid, status, at));
+        } else if !self.known_ended(ended, at) && self.jobs.iter().any(|job| job.task.makes_process()) {
+            self.strays.push((ended, at));
         }
     }
 
     /// A container's, an exec's or the pause process' end. False: none of them.
-    pub(crate) fn known_ended(&mut self, pid: i32, status: i32, at: i64) -> bool {
+    pub(crate) fn known_ended(&mut self, ended: Ended, at: i64) -> bool {
+        let pid = ended.pid;
         if self.pod.pause_pid == Some(pid) {
-            self.pause_ended(status, at);
+            self.pause_ended(ended.raw, at);
             return true;
         }
         for index in 0..self.containers.len() {
             let container = &self.containers[index];
             let slot = container.slot;
             if container.pid == pid && container.live_pid().is_some() {
-                self.init_ended(slot, status, at);
+                self.init_ended(slot, ended, at);
                 return true;
             }
             if let Some(exec) = container.execs.iter().find(|e| e.pid == pid && e.ended.is_none()) {
                 let exec = exec.slot;
-                self.exec_ended(slot, exec, status, at);
+                self.exec_ended(slot, exec, ended.raw, at);
                 return true;
             }
         }
@@ -185,9 +186,9 @@ impl Shim {
 
     /// A process that a runtime has just made may have ended before it was known.
     pub(crate) fn claim_stray(&mut self, pid: i32) {
-        if let Some(at) = self.strays.iter().position(|stray| stray.0 == pid) {
-            let (pid, status, at) = self.strays.remove(at);
-            self.known_ended(pid, status, at);
+        if let Some(at) = self.strays.iter().position(|stray| stray.0.pid == pid) {
+            let (ended, at) = self.strays.remove(at);
+            self.known_ended(ended, at);
         }
     }
 

@@ -265,7 +265,8 @@ pub struct Rusage {
     pub user_us: u64,
     /// System time in microseconds.
     pub system_us: u64,
-    /// Largest resident set of one process, in KiB (getrusage(2)); 0: not known.
+    /// Largest resident set of one process among init and those that it waited for, in KiB (getrusage(2)), husk itself before
+    /// it executed the program included; 0: not known.
     pub max_rss_kib: u64,
 }
 

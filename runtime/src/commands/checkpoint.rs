@@ -10,6 +10,7 @@ use crate::{
     record,
 };
 use husk_exit::SignalCause;
+use husk_sys::wait::Ended;
 use std::{path::PathBuf, process::ExitCode};
 
 const SIGKILL: i32 = 9;
@@ -63,7 +64,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     if !args.leave_running && !args.pre_dump {
         // criu has killed the processes with that signal, and `explain` is to tell why.
         kill::record(&target, SIGKILL, SignalCause::Checkpoint);
-        record::ended(&target.dir, &target.state, 0, SIGKILL);
+        record::ended(&target.dir, &target.state, 0, Ended { raw: SIGKILL, ..Ended::default() });
         super::delete::delete(&target, true)?;
     }
     drop(lock);

@@ -125,8 +125,8 @@ fn execute(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let Some(signals) = signals else { return Ok(ExitCode::SUCCESS) };
-    let raw = foreground::wait(&ready.child, &signals, ready.master, None, |_| {})?;
-    Ok(ExitCode::from(WaitStatus::new(raw).shell_code()))
+    let ended = foreground::wait(&ready.child, &signals, ready.master, None, |_| {})?;
+    Ok(ExitCode::from(WaitStatus::new(ended.raw).shell_code()))
 }
 
 /// Tells who wants to know of the process, and lets it go. Gives the signals to pass on where husk stays.

@@ -81,7 +81,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     drop(lock);
     let started_ns = record::now_ns();
     let note = |number| super::kill::record(&target, number, SignalCause::Forwarded);
-    let raw = foreground::wait(&child, &signals, master, None, note)?;
-    run::finish(&target, false, started_ns, raw)?;
-    Ok(ExitCode::from(WaitStatus::new(raw).shell_code()))
+    let ended = foreground::wait(&child, &signals, master, None, note)?;
+    run::finish(&target, false, started_ns, ended)?;
+    Ok(ExitCode::from(WaitStatus::new(ended.raw).shell_code()))
 }

@@ -10,6 +10,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use husk_exit::{SignalCause, WaitStatus};
+use husk_sys::wait::Ended;
 use rustix::process::Pid;
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
@@ -59,9 +60,9 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 
     let target = Target { dir, state };
     let note = |number| super::kill::record(&target, number, SignalCause::Forwarded);
-    let raw = foreground::wait(&child, &signals, master, notify, note)?;
-    finish(&target, args.keep, started_ns, raw)?;
-    Ok(ExitCode::from(WaitStatus::new(raw).shell_code()))
+    let ended = foreground::wait(&child, &signals, master, notify, note)?;
+    finish(&target, args.keep, started_ns, ended)?;
+    Ok(ExitCode::from(WaitStatus::new(ended.raw).shell_code()))
 }
 
 /// Orphans of a container without a PID namespace of its own come to husk then, not to the host's init.
@@ -71,9 +72,9 @@ pub fn become_subreaper() -> anyhow::Result<()> {
 }
 
 /// Writes down the end, and removes the container unless it is to be kept.
-pub fn finish(target: &Target, keep: bool, started_ns: u64, raw: i32) -> anyhow::Result<()> {
+pub fn finish(target: &Target, keep: bool, started_ns: u64, ended: Ended) -> anyhow::Result<()> {
     // Another command may have deleted it meanwhile; then there is nothing to do.
     let Ok(_lock) = target.dir.lock() else { return Ok(()) };
-    record::ended(&target.dir, &target.state, started_ns, raw);
+    record::ended(&target.dir, &target.state, started_ns, ended);
     if keep { Ok(()) } else { super::delete::delete(target, true) }
 }

@@ -16,6 +16,7 @@ pub mod sched;
 pub mod seccomp;
 pub mod send;
 pub mod signal;
+pub mod wait;
 
 pub use rustix::io::{Errno, Result};
 

@@ -17,6 +17,20 @@ fn own_exit_codes_are_told_as_they_are() {
 }
 
 #[test]
+fn the_largest_resident_set_is_on_record() {
+    let runtime = Runtime::husk();
+    let largest = |script: &str| {
+        let (_, explained) = run_and_explain(&runtime, &Bundle::script(script));
+        explained["record"]["rusage"]["maxRssKib"].as_u64().unwrap_or_default()
+    };
+    // dd fills one buffer of that size.
+    let large = largest("dd if=/dev/zero of=/dev/null bs=64M count=1 2>/dev/null");
+    assert!((64 << 10..96 << 10).contains(&large), "{large} KiB");
+    let small = largest("exit 0");
+    assert!((100..32 << 10).contains(&small), "{small} KiB");
+}
+
+#[test]
 fn a_deleted_container_is_still_explained() {
     let runtime = Runtime::husk();
     let bundle = Bundle::script("exit 3");

@@ -16,6 +16,7 @@ fn exit_codes_are_exact() {
         let record = pod.record(&id);
         assert_eq!(record.outcome, Outcome::Status { raw: code << 8 });
         assert!(record.started_ns > 0 && record.finished_ns > 0 && record.pid > 0);
+        assert!(record.rusage.is_some_and(|used| used.max_rss_kib > 100), "{record:?}");
         pod.delete(&id, false);
     }
     assert!(pod.state().containers.is_empty());
