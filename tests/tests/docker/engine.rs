@@ -101,7 +101,11 @@ impl Docker {
         let command = self.command(args);
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let line: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
-        run(Command::new("script").args(["-qec", &line.join(" "), "/dev/null"]).env("HOME", self.path()))
+        let mut script = Command::new("script");
+        script.args(["-qec", &line.join(" "), "/dev/null"]).env("HOME", self.path());
+        // An end of input at once would make the client leave before the output has come.
+        let (input, _open) = std::io::pipe().unwrap();
+        husk_tests::run_with_stdin(&mut script, input.into())
     }
 
     /// A value of `docker inspect`, by Go template.

@@ -182,7 +182,9 @@ impl Podman {
         command.get_envs().for_each(|(name, value)| {
             script.env(name, value.unwrap_or_default());
         });
-        run(script.args(["-qec", &line.join(" "), "/dev/null"]))
+        // An end of input at once would make the client leave before the output has come.
+        let (input, _open) = std::io::pipe().unwrap();
+        husk_tests::run_with_stdin(script.args(["-qec", &line.join(" "), "/dev/null"]), input.into())
     }
 
     /// A program beside podman, in its network.
