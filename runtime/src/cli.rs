@@ -6,8 +6,11 @@ use std::path::PathBuf;
 
 /// OCI container runtime that tells the truth about exits.
 #[derive(Debug, Parser)]
-#[command(name = "husk", version, disable_help_subcommand = true)]
+#[command(name = "husk", version, disable_version_flag = true, disable_help_subcommand = true)]
 pub struct Cli {
+    /// Print the version of husk and of the specification
+    #[arg(short = 'v', short_alias = 'V', long, action = clap::ArgAction::Version)]
+    pub version: Option<bool>,
     /// Flags that stand before the command.
     #[command(flatten)]
     pub global: Global,

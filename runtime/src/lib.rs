@@ -28,9 +28,9 @@ use std::process::ExitCode;
 /// Reads the command line and does what it says; the exit code is for the caller to end with.
 pub fn main() -> ExitCode {
     protect_early();
-    // Engines read `NAME version NUMBER` and `spec: NUMBER` from --version, as runc words it; -V is short.
-    let command =
-        cli::Cli::command().long_version(concat!("version ", env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0"));
+    // Engines read `NAME version NUMBER` and `spec: NUMBER` from --version and -v, as runc words it.
+    let version = concat!("version ", env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0");
+    let command = cli::Cli::command().version(version).long_version(version);
     let cli = match command.try_get_matches().and_then(|matches| cli::Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {

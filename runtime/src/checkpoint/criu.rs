@@ -95,9 +95,9 @@ impl Criu {
         answer.version.with_context(|| format!("{} did not tell its version", self.program.display()))
     }
 
-    /// Whether memory can be tracked (`--pre-dump`, `--parent-path`), and moved lazily (`--lazy-pages`).
-    pub fn features(&self) -> anyhow::Result<(bool, bool)> {
-        Ok(self.ask(&rpc::features())?.features)
+    /// Whether memory can be tracked (`--pre-dump`, `--parent-path`).
+    pub fn tracks_memory(&self) -> anyhow::Result<bool> {
+        Ok(self.ask(&rpc::features())?.tracks)
     }
 
     /// A question that changes nothing. criu tries the kernel out when it starts, and may end before it answers.

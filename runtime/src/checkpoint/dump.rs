@@ -47,6 +47,7 @@ pub struct Wanted<'a> {
 pub fn dump(global: &Global, target: &Target, wanted: &Wanted<'_>) -> anyhow::Result<()> {
     need_root()?;
     let flags = wanted.flags;
+    flags.check()?;
     let empty = flags.empty_network()?;
     let page_server = wanted.page_server.map(flags::page_server).transpose()?;
     let mut status = wanted.status_fd.map(status_fd).transpose()?;
@@ -90,7 +91,6 @@ pub fn dump(global: &Global, target: &Target, wanted: &Wanted<'_>) -> anyhow::Re
         shell_job: flags.shell_job,
         file_locks: flags.file_locks,
         auto_dedup: flags.auto_dedup,
-        lazy_pages: flags.lazy_pages,
         only: Only::Dump(Dump {
             pid: init.pid,
             leave_running: wanted.leave_running,
@@ -140,15 +140,8 @@ fn explained(error: anyhow::Error, what: &str, dirs: &Dirs) -> anyhow::Error {
 
 fn check_features(criu: &Criu, wanted: &Wanted<'_>) -> anyhow::Result<()> {
     let tracks = wanted.pre_dump || wanted.parent_path.is_some();
-    if !tracks && !wanted.flags.lazy_pages {
-        return Ok(());
-    }
-    let (tracking, lazy) = criu.features()?;
-    if tracks && !tracking {
+    if tracks && !criu.tracks_memory()? {
         bail!("--pre-dump and --parent-path: criu can't track changes of memory on this kernel");
-    }
-    if wanted.flags.lazy_pages && !lazy {
-        bail!("--lazy-pages: criu can't move memory lazily on this kernel (userfaultfd)");
     }
     Ok(())
 }

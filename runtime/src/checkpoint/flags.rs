@@ -35,7 +35,7 @@ pub struct Flags {
     /// Allow a terminal and a session that are not the container's
     #[arg(long)]
     pub shell_job: bool,
-    /// Move memory pages lazily
+    /// Move memory pages lazily (not implemented)
     #[arg(long)]
     pub lazy_pages: bool,
     /// Handle file locks
@@ -94,6 +94,14 @@ impl Flags {
             None => (images.clone(), None),
         };
         Ok(Dirs { images, images_fd, work_fd, logs })
+    }
+
+    /// Refuses what is runc's and not done here: pages that criu serves later did not arrive when this was tried.
+    pub fn check(&self) -> anyhow::Result<()> {
+        if self.lazy_pages {
+            bail!("--lazy-pages is not implemented: checkpoint without it, or in steps with --pre-dump");
+        }
+        Ok(())
     }
 
     /// Whether the network namespace is to stay empty.

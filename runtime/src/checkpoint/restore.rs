@@ -63,6 +63,7 @@ pub fn restore(global: &Global, wanted: &Wanted<'_>) -> anyhow::Result<Restored>
     need_root()?;
     let (flags, options) = (wanted.flags, &wanted.options);
     crate::state::id::check(options.id)?;
+    flags.check()?;
     let empty = flags.empty_network()?;
     let bundle = options.bundle.unwrap_or(Path::new("."));
     let bundle = bundle.canonicalize().with_context(|| format!("bundle {}", bundle.display()))?;
@@ -118,7 +119,6 @@ pub fn restore(global: &Global, wanted: &Wanted<'_>) -> anyhow::Result<Restored>
         shell_job: flags.shell_job,
         file_locks: flags.file_locks,
         auto_dedup: flags.auto_dedup,
-        lazy_pages: flags.lazy_pages,
         only: Only::Restore(Restore {
             cgroup_root: cgroup.as_ref().map(path_in_hierarchy).transpose()?,
             inherit,

@@ -64,8 +64,6 @@ pub struct Options {
     pub file_locks: bool,
     /// Leave out what the next images have.
     pub auto_dedup: bool,
-    /// Move memory when it is used.
-    pub lazy_pages: bool,
     /// What only one of the two needs.
     pub only: Only,
 }
@@ -129,7 +127,6 @@ impl Options {
         out.flag(12, true).flag(50, true).number(34, self.cgroups as i64);
         out.flag(4, self.ext_unix_sk).flag(5, self.tcp_established).flag(52, self.tcp_close);
         out.flag(7, self.shell_job).flag(8, self.file_locks).flag(16, self.auto_dedup);
-        out.flag(48, self.lazy_pages);
         if self.empty_ns != 0 {
             out.number(38, self.empty_ns.into());
         }
@@ -197,10 +194,10 @@ pub fn version() -> Writer {
     out
 }
 
-/// The bytes of a question whether memory can be tracked (1) or moved lazily (2).
+/// The bytes of a question whether memory can be tracked.
 pub fn features() -> Writer {
     let mut out = Writer::default();
-    out.number(1, Kind::Features as i64).message(5, Writer::default().flag(1, true).flag(2, true));
+    out.number(1, Kind::Features as i64).message(5, Writer::default().flag(1, true));
     out
 }
 
@@ -231,8 +228,8 @@ pub struct Response {
     pub message: String,
     /// Version as major, minor, sublevel.
     pub version: Option<(i32, i32, i32)>,
-    /// Whether memory can be tracked, and moved lazily.
-    pub features: (bool, bool),
+    /// Whether memory can be tracked.
+    pub tracks: bool,
 }
 
 impl Response {
@@ -253,7 +250,7 @@ impl Response {
                 }
                 (7, value) => out.errno = value.as_i32(),
                 (8, Value::Bytes(inner)) => {
-                    out.features = (number(inner, 1)? == Some(1), number(inner, 2)? == Some(1));
+                    out.tracks = number(inner, 1)? == Some(1);
                 }
                 (9, value) => out.message = value.as_text().trim().to_owned(),
                 (10, Value::Bytes(inner)) => {

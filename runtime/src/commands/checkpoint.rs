@@ -39,7 +39,7 @@ pub struct Args {
     /// ADDRESS:PORT to serve or send memory pages at
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub page_server: Option<String>,
-    /// Descriptor that gets a NUL byte when lazy pages are ready
+    /// Descriptor that gets a NUL byte when the page server is ready
     #[arg(long, value_name = "FD")]
     pub status_fd: Option<i32>,
     /// Id of the container

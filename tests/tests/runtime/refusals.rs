@@ -17,10 +17,15 @@ fn refused_options_are_named() {
 }
 
 #[test]
-fn cgroup_without_a_namespace_shows_the_containers_group_only() {
+fn cve_2023_25809_cgroups_of_the_host_are_not_shown_to_a_user_namespace() {
     let runtime = Runtime::husk();
     let mut bundle = Bundle::script("grep -c . /sys/fs/cgroup/cgroup.procs; ls -d /sys/fs/cgroup/husk");
     bundle.without_namespace("cgroup");
+    // In the host's user namespace it is told of the host's groups anyhow, by /proc/self/cgroup.
+    assert!(runtime.run(&bundle).ok().stdout.contains("/sys/fs/cgroup/husk"));
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);
+    bundle.set("/linux/uidMappings", map.clone()).set("/linux/gidMappings", map);
+    bundle.push("/linux/namespaces", json!({"type": "user"}));
     let done = runtime.run(&bundle);
     assert!(done.stderr.contains("No such file"), "{}{}", done.stdout, done.stderr);
 }
@@ -116,4 +121,13 @@ fn scheduling_and_oom_score() {
     bundle.set("/linux/personality", json!({"domain": "LINUX32"}));
     bundle.set("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "0"}));
     assert_eq!(runtime.run(&bundle).ok().text(), "3 3\n500\ni686\n00000008");
+}
+
+#[test]
+fn lazy_pages_are_said_not_to_be_there() {
+    let runtime = Runtime::husk();
+    let container = runtime.start(&Bundle::new(&["sleep", "100000"]));
+    let done = container.call_with("checkpoint", &["--lazy-pages"], &[]).expect_code(1);
+    assert!(done.stderr.contains("--lazy-pages is not implemented"), "{}", done.stderr);
+    assert_eq!(container.status(), "running");
 }
