@@ -75,7 +75,7 @@ fn a_failed_checkpoint_leaves_the_container_running() {
         "/process/args/2",
         format!(
             "(sleep 10000 | nc -l -p 9 >/dev/null &); \
-             (until sleep 10000 | nc 127.0.0.1 9; do sleep 0.1; done >/dev/null &); {script}"
+             (until grep -q ' 0A ' /proc/net/tcp; do sleep 0.1; done; sleep 10000 | nc 127.0.0.1 9 >/dev/null &); {script}"
         ),
     );
     let container = world.start(&bundle);

@@ -116,7 +116,9 @@ fn a_profile_that_is_not_loaded_is_named() {
     spec.set("/process/apparmorProfile", "husk-test-none");
     let done = runtime.run(&spec).expect_code(1);
     assert!(done.stderr.contains("process.apparmorProfile \"husk-test-none\""), "{done:?}");
-    let container = runtime.start(&bundle("exec sleep 100000"));
+    // Kept: a bundle that goes away takes the root filesystem from under the container.
+    let bundle = bundle("exec sleep 100000");
+    let container = runtime.start(&bundle);
     let done = container.call_with("exec", &["--apparmor", "husk-test-none"], &["true"]);
     assert!(done.code != 0 && done.stderr.contains("husk-test-none"), "{done:?}");
 }

@@ -126,7 +126,8 @@ fn scheduling_and_oom_score() {
 #[test]
 fn lazy_pages_are_said_not_to_be_there() {
     let runtime = Runtime::husk();
-    let container = runtime.start(&Bundle::new(&["sleep", "100000"]));
+    let bundle = Bundle::new(&["sleep", "100000"]);
+    let container = runtime.start(&bundle);
     let done = container.call_with("checkpoint", &["--lazy-pages"], &[]).expect_code(1);
     assert!(done.stderr.contains("--lazy-pages is not implemented"), "{}", done.stderr);
     assert_eq!(container.status(), "running");
