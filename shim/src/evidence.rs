@@ -1,6 +1,6 @@
 //! What can be known about an end besides its wait status.
 
-use husk_cgroup::Hierarchy;
+use husk_cgroup::{Hierarchy, path::of_process};
 use husk_exit::{Baseline, ExitRecord, LogLine, Stream};
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,7 @@ const TAIL_BYTES: usize = 2048;
 /// leaves the process in the shim's: what is counted there, or killed there, is not the container's. The path that
 /// husk-cri asks for ends in the container's id.
 pub fn own_cgroup(pid: i32, id: &str) -> Option<PathBuf> {
-    let of = |file: &str| {
-        let text = std::fs::read_to_string(file).ok()?;
-        let path = text.lines().find_map(|line| line.strip_prefix("0::"))?;
-        Some(path.to_owned())
-    };
-    let (theirs, ours) = (of(&format!("/proc/{pid}/cgroup"))?, of("/proc/self/cgroup")?);
+    let (theirs, ours) = (of_process(&pid.to_string())?, of_process("self")?);
     let name = Path::new(&theirs).file_name()?.to_str()?;
     if !name.contains(id) || Path::new(&ours).starts_with(&theirs) || theirs.contains("/../") {
         return None;

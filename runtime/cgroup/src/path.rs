@@ -81,6 +81,13 @@ fn own_group() -> Result<PathBuf> {
     parse_own(&text).map(PathBuf::from).ok_or(Error::NoHierarchy)
 }
 
+/// The group of a process (its pid, or `self`) as /proc/PID/cgroup has it: from the root of the caller's cgroup namespace.
+/// None where there is no such process, or no cgroup2.
+pub fn of_process(pid: &str) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    parse_own(&text).map(str::to_owned)
+}
+
 fn parse_own(text: &str) -> Option<&str> {
     text.lines().find_map(|line| line.strip_prefix("0::"))
 }

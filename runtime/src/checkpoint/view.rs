@@ -25,11 +25,8 @@ impl View {
     /// A namespace that begins at the root of cgroup2; then the process goes to `group`, or back to husk's.
     pub fn of_all(group: Option<&Cgroup>) -> Self {
         let Ok(hierarchy) = Hierarchy::detect() else { return Self::default() };
-        let own = || {
-            let text = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-            let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
-            Some(hierarchy.root().join(path))
-        };
+        let own =
+            || Some(hierarchy.root().join(husk_cgroup::path::of_process("self")?.trim_start_matches('/')));
         let Some(then) = group.map(|group| group.path().to_owned()).or_else(own) else {
             return Self::default();
         };

@@ -206,9 +206,8 @@ fn sub_group(own: &Path, wanted: &str) -> anyhow::Result<PathBuf> {
 
 /// Where init is now: below the container's group, if it has moved itself, or wherever it was moved to by someone who may.
 fn group_of_init(target: &Target) -> Option<PathBuf> {
-    let text = std::fs::read_to_string(format!("/proc/{}/cgroup", target.state.init?.pid)).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    Some(husk_cgroup::Hierarchy::detect().ok()?.root().join(line))
+    let path = husk_cgroup::path::of_process(&target.state.init?.pid.to_string())?;
+    Some(husk_cgroup::Hierarchy::detect().ok()?.root().join(path.trim_start_matches('/')))
 }
 
 #[cfg(test)]

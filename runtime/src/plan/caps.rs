@@ -1,5 +1,6 @@
 //! Capability sets as bit masks.
 
+use husk_sys::caps::NAMES;
 use oci_spec::runtime::{Capability, LinuxCapabilities};
 
 /// Five capability sets; bit n is capability number n.
@@ -62,54 +63,10 @@ fn number(capability: Capability) -> u32 {
     by_name(&capability.to_string()).unwrap_or(0)
 }
 
-/// Names by number (linux/capability.h).
-const NAMES: [&str; 41] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
-
 #[cfg(test)]
 mod tests {
-    use super::{NAMES, by_name, name, number, plan};
+    use super::{by_name, name, number, plan};
+    use husk_sys::caps::NAMES;
     use oci_spec::runtime::{Capability, LinuxCapabilities};
 
     #[test]

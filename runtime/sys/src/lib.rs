@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod bpf;
+pub mod caps;
 pub mod clone;
 pub mod exec;
 pub mod fd;
