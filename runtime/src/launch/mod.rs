@@ -31,7 +31,7 @@ use husk_sys::{clone::Child, fd};
 use oci_spec::runtime::Spec;
 use rustix::{
     fs::{CWD, FileType, Mode, OFlags},
-    process::{Pid, WaitId, WaitIdOptions},
+    process::Pid,
 };
 use std::{
     os::fd::{AsFd as _, OwnedFd},
@@ -408,13 +408,6 @@ impl Parent<'_> {
 
 /// Init ended without a word.
 fn died(child: &Child) -> anyhow::Error {
-    let how = match rustix::process::waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED) {
-        Ok(Some(status)) => match status.terminating_signal() {
-            Some(9) => "was killed (SIGKILL); is the memory limit too small for it to start?".to_owned(),
-            Some(signal) => format!("was killed by signal {signal}"),
-            None => format!("ended with code {}", status.exit_status().unwrap_or(-1)),
-        },
-        _ => "ended".to_owned(),
-    };
+    let how = spawn::ending(child, "; is the memory limit too small for it to start?");
     anyhow::anyhow!("the container's init {how} before the program was started")
 }

@@ -98,6 +98,19 @@ pub fn spawn(target: &Target<'_>) -> anyhow::Result<Side> {
     }
 }
 
+/// Waits for a process that has ended without a word. Gives how: a part of a sentence, in which `killed` says what is likely
+/// after SIGKILL.
+pub fn ending(child: &Child, killed: &str) -> String {
+    match rustix::process::waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED) {
+        Ok(Some(status)) => match status.terminating_signal() {
+            Some(9) => format!("was killed (SIGKILL){killed}"),
+            Some(signal) => format!("was killed by signal {signal}"),
+            None => format!("ended with code {}", status.exit_status().unwrap_or(-1)),
+        },
+        _ => "ended".to_owned(),
+    }
+}
+
 fn clone_error(target: &Target<'_>) -> String {
     let kinds: Vec<_> = target.namespaces.new.iter().map(|kind| kind.word()).collect();
     let list = if kinds.is_empty() { "none".into() } else { kinds.join(", ") };

@@ -281,13 +281,6 @@ fn reap(child: &Child) {
 
 /// The process ended without a word.
 fn died(child: &Child) -> anyhow::Error {
-    let how = match rustix::process::waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED) {
-        Ok(Some(status)) => match status.terminating_signal() {
-            Some(9) => "was killed (SIGKILL): the container has ended, or has no memory left".to_owned(),
-            Some(signal) => format!("was killed by signal {signal}"),
-            None => format!("ended with code {}", status.exit_status().unwrap_or(-1)),
-        },
-        _ => "ended".to_owned(),
-    };
+    let how = spawn::ending(child, ": the container has ended, or has no memory left");
     anyhow::anyhow!("the new process {how} before the program was started")
 }
