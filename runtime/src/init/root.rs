@@ -50,9 +50,14 @@ pub fn build(plan: &Plan, init: &Init, mut trees: Trees) -> Result<OwnedFd> {
     let propagation = plan.propagation;
     mount::propagate(slash.as_fd(), propagation.kind, propagation.recursive)
         .step(|| "set the propagation of the host's mounts (linux.rootfsPropagation)".into())?;
-    // The new root is mounted here; the host must not get to see that.
-    mount::propagate(slash.as_fd(), MountPropagationFlags::PRIVATE, false)
-        .step(|| "make / private".into())?;
+    // What is mounted on or in these must not get to the host. A slave's mounts do not, and the host's still come in.
+    let apart = |mount: &OwnedFd| mount::propagate(mount.as_fd(), parted(propagation.kind), false);
+    if init.no_pivot {
+        // The new root is moved there in the end.
+        apart(&slash).step(|| "part / from the host".into())?;
+    }
+    // Before it is copied: an unbindable mount can't be.
+    let place = own_place(&plan.rootfs).filter(|(_, top)| apart(top).is_ok());
     let tree = match trees.root.take() {
         Some(tree) => tree,
         None => open_root(&plan.rootfs)?,
@@ -60,11 +65,13 @@ pub fn build(plan: &Plan, init: &Init, mut trees: Trees) -> Result<OwnedFd> {
     // At its own path, where hooks of engines look for it from within this namespace, and where it can be the source of a
     // mount; else on top of `/`, which is always in reach. Host paths still resolve then: a path begins at the process's
     // root, not at what is mounted on it.
-    let place = own_place(&plan.rootfs, &tree).unwrap_or(slash);
+    let place = match place.filter(|(place, _)| is_same(place, &tree)) {
+        Some((place, _)) => place,
+        None => apart(&slash).map(|()| slash).step(|| "part / from the host".into())?,
+    };
     mount::attach(tree.as_fd(), place.as_fd()).step(|| "mount the root filesystem: move_mount".into())?;
     // pivot_root(2) refuses a root that is shared, as one on a shared mount of the host is.
-    mount::propagate(tree.as_fd(), MountPropagationFlags::PRIVATE, false)
-        .step(|| "make the root filesystem private".into())?;
+    apart(&tree).step(|| "part the root filesystem from the host".into())?;
     let root = tree;
     for planned in &plan.mounts {
         mount::perform(plan, planned, root.as_fd(), &mut trees, init.cgroup.as_deref())?;
@@ -76,15 +83,19 @@ pub fn build(plan: &Plan, init: &Init, mut trees: Trees) -> Result<OwnedFd> {
     Ok(root)
 }
 
-/// The directory of the root filesystem, if it is in reach and the one that `tree` was copied from. Nothing that is
-/// mounted there may get to the host, nor does pivot_root(2) take a root below a shared mount.
-fn own_place(path: &Path, tree: &OwnedFd) -> Option<OwnedFd> {
+/// The type that keeps a mount's own events from the host: its slave, or nothing to it.
+fn parted(wanted: MountPropagationFlags) -> MountPropagationFlags {
+    match wanted {
+        MountPropagationFlags::DOWNSTREAM => wanted,
+        _ => MountPropagationFlags::PRIVATE,
+    }
+}
+
+/// The directory of the root filesystem, if it is in reach, and that of the mount it is on. Nothing that is mounted there may
+/// get to the host, nor does pivot_root(2) take a root below a shared mount.
+fn own_place(path: &Path) -> Option<(OwnedFd, OwnedFd)> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let place = rustix::fs::openat(CWD, path, flags, Mode::empty()).ok()?;
-    let (found, wanted) = (rustix::fs::fstat(&place).ok()?, rustix::fs::fstat(tree).ok()?);
-    if (found.st_dev, found.st_ino) != (wanted.st_dev, wanted.st_ino) {
-        return None;
-    }
     let mut top = place.try_clone().ok()?;
     loop {
         let stat = rustix::fs::statx(&top, "", AtFlags::EMPTY_PATH, StatxFlags::empty()).ok()?;
@@ -93,8 +104,13 @@ fn own_place(path: &Path, tree: &OwnedFd) -> Option<OwnedFd> {
         }
         top = rustix::fs::openat(&top, "..", flags, Mode::empty()).ok()?;
     }
-    mount::propagate(top.as_fd(), MountPropagationFlags::PRIVATE, false).ok()?;
-    Some(place)
+    Some((place, top))
+}
+
+/// Whether two handles are of one directory.
+fn is_same(one: &OwnedFd, other: &OwnedFd) -> bool {
+    let id = |fd| rustix::fs::fstat(fd).map(|stat| (stat.st_dev, stat.st_ino));
+    matches!((id(one), id(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// A detached copy of the root filesystem.
@@ -146,10 +162,8 @@ pub fn change(plan: &Plan, root: &OwnedFd, no_pivot: Option<&Unpivoted>) -> Resu
         })?;
         // The old root's mounts go from this namespace alone, also where they are shared with the host. By its descriptor:
         // mount(2) on "." would mean the new root, while umount2(2) means what is on top of it.
-        if plan.propagation.kind == MountPropagationFlags::SHARED {
-            mount::propagate(old.as_fd(), MountPropagationFlags::DOWNSTREAM, true)
-                .step(|| "part the host's mounts from the host".into())?;
-        }
+        mount::propagate(old.as_fd(), MountPropagationFlags::DOWNSTREAM, true)
+            .step(|| "part the host's mounts from the host".into())?;
         rustix::mount::unmount(".", UnmountFlags::DETACH).step(|| "let go of the host's root".into())?;
     }
     rustix::process::chdir("/").step(|| "enter the new root".into())?;

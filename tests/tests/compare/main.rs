@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 /// Seen only where the machine's `/` is a shared mount.
-const PRIVATE: &str =
-    "a defect of husk's: what comes from the mount of the host's / is private, where it should be its slave";
+const PARTED: &str =
+    "crun makes the mount that the root lies on private; here it is the host's slave, as rslave says";
 
 /// Differences that are known, as `peer fact`, with the reason. A `*` at the end stands for any rest.
 const EXPLAINED: &[(&str, &str, &str)] = &[
@@ -64,8 +64,8 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
         "this runc shows version 1 where the machine has it; husk shows version 2 alone",
     ),
     ("runc", "cgroup *", "this runc uses version 1 where the machine has it; husk uses version 2 alone"),
-    ("*", "mounts /", PRIVATE),
-    ("*", "mounts /var", PRIVATE),
+    ("crun", "mounts /", PARTED),
+    ("crun", "mounts /var", PARTED),
     ("runc", "status NSpid", "runc's own processes take the first numbers of the PID namespace"),
 ];
 

@@ -117,10 +117,15 @@ fn both_sides(option: &str) -> String {
         mount -t tmpfs outside \"$D\"/outside; touch \"$D\"/go
         while [ ! -e \"$D\"/ended ]; do sleep 0.05; done
         cat \"$D\"/out; grep -c \" $D/inside \" /proc/self/mountinfo || true; wait";
-    let container = husk_tests::Container::named(&runtime, &husk_tests::unique("prop"));
+    machine(script, &runtime, &bundle, &dir)
+}
+
+/// Runs a script in a mount namespace of its own, with the runtime's `run` as its arguments and `dir` in `$D`.
+fn machine(script: &str, runtime: &husk_tests::Runtime, bundle: &Bundle, dir: &tempfile::TempDir) -> String {
+    let container = husk_tests::Container::named(runtime, &husk_tests::unique("prop"));
     let run = runtime.command();
     let mut command = std::process::Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]).env("D", text(&dir));
+    command.args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]).env("D", text(dir));
     for (key, value) in run.get_envs() {
         if let Some(value) = value {
             command.env(key, value);
@@ -148,4 +153,60 @@ fn mounts_cross_a_slave_mount_from_the_host_only() {
 #[test]
 fn mounts_do_not_cross_a_private_mount() {
     assert_eq!(both_sides("rprivate"), "0\n0");
+}
+
+/// The root's line of mountinfo where all mounts of the machine are shared.
+fn root_of_shared(propagation: Option<&str>) -> String {
+    let dir = folder(&[]);
+    let mut bundle = Bundle::script("grep ' / / \\| /[^ ]* / ' /proc/self/mountinfo");
+    if let Some(value) = propagation {
+        bundle.set("/linux/rootfsPropagation", value);
+    }
+    bundle.write();
+    machine("mount --make-rshared /; \"$@\"", &husk_tests::Runtime::new(), &bundle, &dir)
+}
+
+#[test]
+fn a_slave_root_follows_the_machines_shared_mount() {
+    for value in ["slave", "rslave"] {
+        let root = root_of_shared(Some(value));
+        assert!(root.contains(" master:") && !root.contains(" shared:"), "{value}: {root}");
+    }
+}
+
+#[test]
+fn a_bind_mount_with_nothing_said_follows_the_machines_shared_mount() {
+    let dir = folder(&[]);
+    let mut bundle = Bundle::script("grep ' /m ' /proc/self/mountinfo");
+    bundle.mount("/m", "bind", text(&dir), &["rbind"]).set("/linux/rootfsPropagation", "rslave").write();
+    let line = machine("mount --make-rshared /; \"$@\"", &husk_tests::Runtime::new(), &bundle, &dir);
+    assert!(line.contains(" master:") && !line.contains(" shared:"), "{line}");
+}
+
+/// All mounts of the machine are shared, one below another; the container has mounts of its own. The machine has the same
+/// mounts before, meanwhile and afterwards.
+#[test]
+fn no_type_of_the_root_changes_the_machines_mounts() {
+    let script = "set -e; D=$(cd \"$D\" && pwd -P); mount -t tmpfs tmpfs \"$D\"; mkdir \"$D\"/below; mount --make-rshared /
+        mount -t tmpfs below \"$D\"/below; mkdir \"$D\"/below/deeper; mount -t tmpfs deeper \"$D\"/below/deeper
+        cat /proc/self/mountinfo >\"$D\"/before
+        { \"$@\" >\"$D\"/out || touch \"$D\"/failed; touch \"$D\"/ended; } &
+        while [ ! -e \"$D\"/ready ] && [ ! -e \"$D\"/ended ]; do sleep 0.05; done
+        cat /proc/self/mountinfo >\"$D\"/meanwhile; touch \"$D\"/go; wait
+        cat /proc/self/mountinfo >\"$D\"/after; cat \"$D\"/out; test ! -e \"$D\"/failed
+        diff \"$D\"/before \"$D\"/meanwhile && diff \"$D\"/before \"$D\"/after && echo same";
+    let values = ["", "slave", "rslave", "private", "rprivate", "shared", "rshared"];
+    for value in values {
+        let dir = folder(&[]);
+        let mut bundle = Bundle::script(
+            "mount -t tmpfs own /mnt; touch /m/ready; while [ ! -e /m/go ]; do sleep 0.05; done",
+        );
+        super::capable(&mut bundle, &["CAP_SYS_ADMIN"]);
+        bundle.mount("/m", "bind", text(&dir), &["rbind", "rprivate"]).mount("/t", "tmpfs", "t", &[]);
+        if !value.is_empty() {
+            bundle.set("/linux/rootfsPropagation", value);
+        }
+        bundle.write();
+        assert_eq!(machine(script, &husk_tests::Runtime::new(), &bundle, &dir), "same", "{value}");
+    }
 }
