@@ -80,6 +80,7 @@ pub fn run(plan: &Plan, process: &Process, init: &Init, channel: &Channel, outsi
 
 fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Result<Infallible> {
     let_go(init, channel)?;
+    finish::reset_affinity(channel)?;
     // A session of its own: no signal of the caller's terminal, and a terminal can become the controlling one.
     rustix::process::setsid()
         .map(drop)

@@ -175,6 +175,18 @@ pub fn set_affinity(cpus: &[usize], field: &str) -> Result<()> {
         .step(|| format!("set process.execCPUAffinity.{field}: sched_setaffinity"))
 }
 
+/// Takes off what the caller of husk was bound to. To be called in the container's cgroup, whose cpuset holds.
+pub fn reset_affinity(channel: &Channel) -> Result<()> {
+    match sched::allow_all_cpus() {
+        Ok(()) => Ok(()),
+        // A filter around husk may deny it.
+        Err(errno) => channel.report(&Message::Warning(
+            Failure::call("the program keeps the CPU affinity of husk's caller: sched_setaffinity", errno)
+                .to_string(),
+        )),
+    }
+}
+
 /// Labels take effect at exec. They are written by a handle on the host's procfs (CVE-2019-16884).
 fn labels(process: &Process, proc: &Proc) -> Result<()> {
     if let Some(profile) = &process.apparmor {

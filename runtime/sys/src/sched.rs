@@ -33,6 +33,16 @@ pub fn set(attributes: &Attributes) -> Result<()> {
     Ok(())
 }
 
+/// Lets this thread run on every CPU that its cgroup allows, those that come later too: the kernel keeps the whole set, and
+/// shows of it what the cpuset has.
+pub fn allow_all_cpus() -> Result<()> {
+    // NR_CPUS of the largest kernels; more is cut off, less would be a limit.
+    let all = [u8::MAX; 8192 / 8];
+    // SAFETY: the kernel reads no more than the length that it is told, which is the array's.
+    check(unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, all.len(), all.as_ptr()) })?;
+    Ok(())
+}
+
 /// Sets the IO priority of this process: class (1 real-time, 2 best effort, 3 idle) and level 0–7.
 pub fn set_io_priority(class: u32, level: u32) -> Result<()> {
     const WHO_PROCESS: libc::c_int = 1;

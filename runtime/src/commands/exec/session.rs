@@ -169,8 +169,10 @@ impl Session<'_> {
             .map(drop)
             .or_else(|errno| if errno == Errno::PERM { Ok(()) } else { Err(errno) })
             .step(|| "setsid".into())?;
-        if let Some(cpus) = &self.process.sched.cpus_final {
-            finish::set_affinity(cpus, "final")?;
+        match (&self.process.sched.cpus_initial, &self.process.sched.cpus_final) {
+            (_, Some(cpus)) => finish::set_affinity(cpus, "final")?,
+            (None, None) => finish::reset_affinity(channel)?,
+            (Some(_), None) => {}
         }
         if self.process.terminal {
             let root = rustix::fs::openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
