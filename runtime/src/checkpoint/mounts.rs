@@ -55,6 +55,11 @@ fn unescape(text: &str) -> String {
 
 /// Fails where a mount can't be brought back as it is.
 pub fn check(plan: &Plan) -> anyhow::Result<()> {
+    if plan.shares_mounts() {
+        bail!(
+            "linux.namespaces has no mount namespace: criu can't tell the container's mounts from the host's"
+        );
+    }
     if let Some(mount) = plan.mounts.iter().find(|mount| mount.idmap.is_some()) {
         bail!(
             "{} is id-mapped, which criu can't restore: its files would have other owners then",

@@ -71,6 +71,9 @@ pub fn delete(target: &Target, force: bool) -> anyhow::Result<()> {
     if let Some(path) = &target.state.cgroup {
         remove_group(&Cgroup::open(path))?;
     }
+    if let Some(root) = &target.state.host_root {
+        root.remove()?;
+    }
     if let Some(unit) = &target.state.unit
         && let Err(error) = launch::scope::end(unit)
     {

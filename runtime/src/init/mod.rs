@@ -59,6 +59,8 @@ pub struct Init {
     pub cgroup: Option<PathBuf>,
     /// How it waits for its start.
     pub barrier: Barrier,
+    /// The root filesystem, where it is mounted in the creator's mount namespace.
+    pub host_root: Option<OwnedFd>,
     /// Do not use pivot_root.
     pub no_pivot: bool,
     /// Keep the caller's session keyring.
@@ -97,7 +99,11 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
         channel.report(&Message::NeedDevices)?;
         channel.wait_for_go()?;
     }
-    let unpivoted = if init.no_pivot { Some(unpivoted::Unpivoted::find(&init.proc)?) } else { None };
+    let unpivoted = if init.no_pivot && !plan.shares_mounts() {
+        Some(unpivoted::Unpivoted::find(&init.proc)?)
+    } else {
+        None
+    };
     let root = root::build(plan, init, trees)?;
     names(plan, init)?;
     // A question and its answer cost two changes of process: asked only where the parent has hooks to run.
@@ -156,6 +162,7 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
 /// the other end of a pipe of the caller's would wait with it.
 fn let_go(init: &Init, channel: &Channel) -> Result<()> {
     let mut keep = vec![channel.fd().as_raw_fd(), init.proc.raw()];
+    keep.extend(init.host_root.as_ref().map(|root| root.as_raw_fd()));
     if let Barrier::Fifo { go, result } = &init.barrier {
         keep.extend([go.as_raw_fd(), result.as_raw_fd()]);
     }

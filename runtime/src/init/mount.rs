@@ -66,6 +66,11 @@ pub fn perform(
     }
     if !from_parent {
         attributes(tree.as_fd(), mount)?;
+        if plan.shares_mounts() && plan.propagation.kind != MountPropagationFlags::SHARED {
+            // As it would be in a mount namespace of the container's.
+            propagate(tree.as_fd(), MountPropagationFlags::DOWNSTREAM, true)
+                .step(|| format!("set propagation of {}", mount.place()))?;
+        }
     }
     let is_dir = [resolve::is_dir(tree.as_fd()), resolve::is_dir(target.as_fd())];
     attach(tree.as_fd(), target.as_fd()).map_err(|errno| match is_dir {

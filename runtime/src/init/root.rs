@@ -45,6 +45,38 @@ pub fn needs_parent(plan: &Plan) -> bool {
 
 /// Makes the root with all that is mounted in it. Gives a handle of it.
 pub fn build(plan: &Plan, init: &Init, mut trees: Trees) -> Result<OwnedFd> {
+    let root = match &init.host_root {
+        Some(tree) => on_host(plan, tree)?,
+        None => on_top(plan, init, &mut trees)?,
+    };
+    for planned in &plan.mounts {
+        mount::perform(plan, planned, root.as_fd(), &mut trees, init.cgroup.as_deref())?;
+    }
+    if plan.setup_dev {
+        dev::setup(plan, root.as_fd())?;
+    }
+    dev::nodes(plan, root.as_fd())?;
+    Ok(root)
+}
+
+/// Mounts the root in the creator's namespace, whose other mounts stay as they are.
+fn on_host(plan: &Plan, tree: &OwnedFd) -> Result<OwnedFd> {
+    let private = || {
+        mount::propagate(tree.as_fd(), MountPropagationFlags::PRIVATE, true)
+            .step(|| "part the root filesystem from the host".into())
+    };
+    // Before, since it is a copy of a mount that may be shared; and after, as on a shared one it becomes shared again.
+    private()?;
+    let Some((place, _)) = own_place(&plan.rootfs).filter(|(place, _)| is_same(place, tree)) else {
+        return Err(Failure::text(format!("root.path {}: is another directory now", plan.rootfs.display())));
+    };
+    mount::attach(tree.as_fd(), place.as_fd()).step(|| "mount the root filesystem: move_mount".into())?;
+    private()?;
+    tree.try_clone().map_err(|error| Failure::text(format!("duplicate a descriptor: {error}")))
+}
+
+/// Mounts the root in a namespace of the container's own.
+fn on_top(plan: &Plan, init: &Init, trees: &mut Trees) -> Result<OwnedFd> {
     let slash = rustix::fs::openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .step(|| "open /".into())?;
     let propagation = plan.propagation;
@@ -72,15 +104,7 @@ pub fn build(plan: &Plan, init: &Init, mut trees: Trees) -> Result<OwnedFd> {
     mount::attach(tree.as_fd(), place.as_fd()).step(|| "mount the root filesystem: move_mount".into())?;
     // pivot_root(2) refuses a root that is shared, as one on a shared mount of the host is.
     apart(&tree).step(|| "part the root filesystem from the host".into())?;
-    let root = tree;
-    for planned in &plan.mounts {
-        mount::perform(plan, planned, root.as_fd(), &mut trees, init.cgroup.as_deref())?;
-    }
-    if plan.setup_dev {
-        dev::setup(plan, root.as_fd())?;
-    }
-    dev::nodes(plan, root.as_fd())?;
-    Ok(root)
+    Ok(tree)
 }
 
 /// The type that keeps a mount's own events from the host: its slave, or nothing to it.
@@ -149,7 +173,10 @@ pub fn change(plan: &Plan, root: &OwnedFd, no_pivot: Option<&Unpivoted>) -> Resu
     let old = rustix::fs::openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .step(|| "open /".into())?;
     rustix::process::fchdir(root).step(|| "enter the root filesystem".into())?;
-    if let Some(unpivoted) = no_pivot {
+    if plan.shares_mounts() {
+        // No other process of the namespace is to get another root.
+        rustix::process::chroot(".").step(|| "chroot".into())?;
+    } else if let Some(unpivoted) = no_pivot {
         unpivoted.hide()?;
         rustix::process::fchdir(root).step(|| "enter the root filesystem".into())?;
         // Where it is at its own path: what is on `/` is what a chroot can't be left to.

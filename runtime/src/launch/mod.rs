@@ -13,7 +13,7 @@ pub use rollback::{Rollback, poststop};
 use crate::{
     cli::Global,
     commands::ExitWith,
-    init::{Barrier, Init, hooks},
+    init::{Barrier, Init, hooks, open_root},
     log, netdev, notify,
     plan::{self, Plan, config, namespaces::Kind},
     process::{
@@ -24,7 +24,7 @@ use crate::{
         spawn::{self, Join, Side},
     },
     record,
-    state::{Dir, Lock, State, Status, VERSION, pid::Identity},
+    state::{Dir, HostRoot, Lock, State, Status, VERSION, pid::Identity},
 };
 use anyhow::{Context as _, bail};
 use husk_sys::{clone::Child, fd};
@@ -136,6 +136,9 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
     let (dir, lock) = Dir::create(&global.root(), options.id)?;
     let mut rollback = Rollback::new(dir.clone());
     let mut state = first_state(&spec, options.id, &bundle, &plan)?;
+    let host_root = if plan.shares_mounts() { Some(open_root(&plan.rootfs)?) } else { None };
+    state.host_root = host_root.as_ref().map(|tree| HostRoot::of(&plan.rootfs, tree)).transpose()?;
+    rollback.host_root.clone_from(&state.host_root);
     let placed = cgroup::place(global, &spec, options.id)?;
     (state.cgroup, state.unit) = (placed.path(), placed.unit());
     // Before anything is made: whoever finds the rest of a killed husk then knows what to remove.
@@ -170,6 +173,7 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
                 proc,
                 cgroup: state.cgroup.clone(),
                 barrier,
+                host_root,
                 no_pivot: options.no_pivot,
                 no_new_keyring: options.no_new_keyring,
                 keep_fds,
@@ -179,7 +183,7 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
         }
         Side::Parent(child, channel, mapped) => (child, channel, mapped),
     };
-    drop(barrier);
+    drop((barrier, host_root));
     rollback.child = Some(child.pidfd.try_clone().context("duplicate the pidfd")?);
     if let Some(cgroup::Made { cgroup, scope: Some(scope) }) = made {
         scope.filled(&cgroup, &child, outside.then_some(&channel))?;
@@ -275,6 +279,7 @@ pub fn first_state(spec: &Spec, id: &str, bundle: &Path, plan: &Plan) -> anyhow:
         owner: rustix::process::geteuid().as_raw(),
         cgroup: None,
         unit: None,
+        host_root: None,
         rootless: !rustix::process::geteuid().is_root(),
         namespaces: namespaces.map(|kind| kind.word().to_owned()).collect(),
         annotations: spec.annotations().clone().unwrap_or_default().into_iter().collect(),

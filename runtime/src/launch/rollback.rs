@@ -4,7 +4,7 @@ use crate::{
     init::hooks,
     log,
     plan::hooks::Hook,
-    state::{Dir, State, Status},
+    state::{Dir, HostRoot, State, Status},
 };
 use husk_cgroup::Cgroup;
 use husk_exit::Kept;
@@ -19,6 +19,8 @@ pub struct Rollback {
     pub cgroup: Option<Cgroup>,
     /// systemd's unit, where it has made the group.
     pub unit: Option<String>,
+    /// The root filesystem, where it is mounted in husk's own namespace.
+    pub host_root: Option<HostRoot>,
     /// Init.
     pub child: Option<OwnedFd>,
     /// Hooks that run after the container is gone; only once there was an init.
@@ -31,7 +33,16 @@ pub struct Rollback {
 impl Rollback {
     /// Begins with the state directory.
     pub fn new(dir: Dir) -> Self {
-        Self { dir, cgroup: None, unit: None, child: None, poststop: Vec::new(), state: None, kept: false }
+        Self {
+            dir,
+            cgroup: None,
+            unit: None,
+            host_root: None,
+            child: None,
+            poststop: Vec::new(),
+            state: None,
+            kept: false,
+        }
     }
 
     /// All is well: nothing is undone.
@@ -58,6 +69,11 @@ impl Drop for Rollback {
             && let Err(error) = super::scope::end(unit)
         {
             log::warn(&format!("end the unit of a container that could not be made: {error:#}"));
+        }
+        if let Some(root) = &self.host_root
+            && let Err(error) = root.remove()
+        {
+            log::warn(&format!("unmount a container that could not be made: {error:#}"));
         }
         // Where the program could not be started, `explain` still tells why.
         let record = self.dir.path().join("exit.json");

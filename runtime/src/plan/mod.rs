@@ -81,6 +81,13 @@ pub struct Plan {
     pub hooks: hooks::Hooks,
 }
 
+impl Plan {
+    /// Whether the container is in the mount namespace of its creator.
+    pub fn shares_mounts(&self) -> bool {
+        !self.namespaces.has_own_or_joined(namespaces::Kind::Mount)
+    }
+}
+
 /// Plans the container.
 pub fn plan(spec: &Spec, id: &str, bundle: &Path) -> Result<Plan> {
     config::check_version(spec.version())?;
@@ -117,10 +124,10 @@ pub fn plan(spec: &Spec, id: &str, bundle: &Path) -> Result<Plan> {
         namespaces,
         mounts,
     };
-    if !plan.namespaces.has_own_or_joined(namespaces::Kind::Mount) {
+    if plan.shares_mounts() && plan.namespaces.has_own_or_joined(namespaces::Kind::User) {
         return Err(Error::new(
             "linux.namespaces",
-            "has no mount namespace: the container's root filesystem would replace the host's",
+            "has a user namespace and no mount namespace: its root may mount nothing in the caller's",
         ));
     }
     config::refuse_unsupported(&linux)?;

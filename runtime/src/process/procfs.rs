@@ -50,6 +50,12 @@ impl Proc {
         rustix::fs::openat2(&self.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve)
     }
 
+    /// Opens what a link in a folder of procfs leads to: a namespace or the root of a process.
+    pub fn behind(&self, folder: &str, link: &str, flags: OFlags) -> husk_sys::Result<OwnedFd> {
+        let folder = self.file(Path::new(folder), OFlags::PATH | OFlags::DIRECTORY)?;
+        rustix::fs::openat(&folder, link, flags | OFlags::CLOEXEC, Mode::empty())
+    }
+
     /// Reads a link of procfs itself without following it: `user:[4026531837]`.
     pub fn link(&self, path: &Path) -> husk_sys::Result<CString> {
         let fd = self.file(path, OFlags::PATH | OFlags::NOFOLLOW)?;

@@ -12,11 +12,13 @@
 //! [`status`] derives it from the kernel.
 
 mod dir;
+mod host_root;
 pub mod id;
 pub mod pid;
 mod status;
 
 pub use dir::{Dir, Lock, list, write_atomic};
+pub use host_root::HostRoot;
 pub use status::{Status, status};
 
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,9 @@ pub struct State {
     /// The container's cgroup as an absolute path on the host; none where rights were lacking.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<PathBuf>,
+    /// The mount that is its root filesystem, where it has no mount namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_root: Option<HostRoot>,
     /// systemd's unit, where systemd made the cgroup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,

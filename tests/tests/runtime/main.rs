@@ -3,6 +3,7 @@
 
 mod exits;
 mod flags;
+mod host_mounts;
 mod life;
 mod netdev;
 mod notify;

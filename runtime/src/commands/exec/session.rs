@@ -23,7 +23,7 @@ use rustix::{
 };
 use std::{
     convert::Infallible,
-    os::fd::{AsFd as _, OwnedFd, RawFd},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
     path::{Path, PathBuf},
 };
 
@@ -61,6 +61,11 @@ impl Session<'_> {
         let proc = Proc::open()?;
         self.prepare_self()?;
         let kinds = self.kinds(&proc)?;
+        // Without a mount namespace of the container's, joining leads to the host's root.
+        let root = match &state.host_root {
+            Some(_) => Some(self.root_of_init(&proc)?),
+            None => None,
+        };
         // Labels are written through the host's procfs; nothing else of the host goes along.
         let labelled = self.process.apparmor.is_some() || self.process.selinux.is_some();
         let none = namespaces::Plan::default();
@@ -80,7 +85,11 @@ impl Session<'_> {
                     pidfd: init.as_fd(),
                     kinds: kinds.clone(),
                     close_from: 3 + self.keep_fds as RawFd,
-                    keep: if labelled { vec![proc.raw()] } else { Vec::new() },
+                    keep: labelled
+                        .then(|| proc.raw())
+                        .into_iter()
+                        .chain(root.as_ref().map(|root| root.as_raw_fd()))
+                        .collect(),
                 },
                 cgroup: dir.as_ref().map(OwnedFd::as_fd),
                 proc: &proc,
@@ -95,7 +104,7 @@ impl Session<'_> {
                 side => side,
             };
             match side {
-                Ok(Side::Child(channel)) => self.child(&channel, &proc, outside.is_some()),
+                Ok(Side::Child(channel)) => self.child(&channel, &proc, root.as_ref(), outside.is_some()),
                 Ok(Side::Parent(child, channel, _)) => {
                     if let Some(unit) = outside {
                         let mut manager = Manager::connect(launch::scope::of_user())?;
@@ -148,7 +157,11 @@ impl Session<'_> {
             proc.link(Path::new(&path)).with_context(|| format!("read /proc/{path}"))
         };
         let own_user = link("self")? == link(&pid.to_string())?;
-        let of_container = |kind: &namespaces::Kind| state.namespaces.iter().any(|word| word == kind.word());
+        let of_container = |kind: &namespaces::Kind| {
+            state.namespaces.iter().any(|word| word == kind.word())
+                // It is its creator's, which may not be the caller's.
+                || (*kind == namespaces::Kind::Mount && state.host_root.is_some())
+        };
         Ok(namespaces::Kind::ALL
             .into_iter()
             .filter(of_container)
@@ -156,15 +169,26 @@ impl Session<'_> {
             .collect())
     }
 
-    fn child(&self, channel: &Channel, proc: &Proc, outside: bool) -> ! {
+    fn root_of_init(&self, proc: &Proc) -> anyhow::Result<OwnedFd> {
+        let pid = self.target.state.init.map_or(0, |init| init.pid);
+        proc.behind(&pid.to_string(), "root", OFlags::PATH | OFlags::DIRECTORY)
+            .with_context(|| format!("open /proc/{pid}/root"))
+    }
+
+    fn child(&self, channel: &Channel, proc: &Proc, root: Option<&OwnedFd>, outside: bool) -> ! {
         let entered = if outside { channel.wait_for_go() } else { Ok(()) };
-        let Err(failure) = entered.and_then(|()| self.try_child(channel, proc));
+        let Err(failure) = entered.and_then(|()| self.try_child(channel, proc, root));
         let code = i32::from(failure.code);
         let _ = channel.send(&Message::Failed(failure));
         exit_now(code)
     }
 
-    fn try_child(&self, channel: &Channel, proc: &Proc) -> StepResult<Infallible> {
+    fn try_child(&self, channel: &Channel, proc: &Proc, root: Option<&OwnedFd>) -> StepResult<Infallible> {
+        if let Some(root) = root {
+            rustix::process::fchdir(root)
+                .and_then(|()| rustix::process::chroot("."))
+                .step(|| "change to the container's root: chroot".into())?;
+        }
         rustix::process::setsid()
             .map(drop)
             .or_else(|errno| if errno == Errno::PERM { Ok(()) } else { Err(errno) })

@@ -1,0 +1,86 @@
+//! The root filesystem of a container without a mount namespace: a mount in its creator's, which husk must take away again.
+
+use anyhow::{Context as _, bail};
+use husk_sys::mount::{Attributes, set_attributes};
+use rustix::{
+    fs::{AtFlags, CWD, Mode, OFlags, StatxFlags},
+    mount::{MountPropagationFlags, UnmountFlags},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    os::fd::{AsFd as _, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+/// `STATX_MNT_ID_UNIQUE` (Linux 6.8): a number that no other mount gets while the machine is up.
+const UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
+
+/// Which mount it is. Written down before it is mounted, so that a killed husk leaves nothing that nobody knows of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRoot {
+    /// Where it is mounted.
+    path: PathBuf,
+    /// The mount's number, which another may get once it has gone.
+    id: u64,
+    /// The number that no other gets, where the kernel has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique: Option<u64>,
+}
+
+impl HostRoot {
+    /// A detached mount that is going to be mounted at `path`.
+    pub fn of(path: &Path, tree: &OwnedFd) -> anyhow::Result<Self> {
+        let path = path.canonicalize().with_context(|| format!("root.path {}", path.display()))?;
+        if path == Path::new("/") {
+            bail!(
+                "config.json: root.path: is the host's own root, which a container without a mount namespace in \
+                 linux.namespaces would change"
+            );
+        }
+        let (id, unique) = numbers(tree).context("look at the root filesystem: statx")?;
+        Ok(Self { path, id, unique })
+    }
+
+    /// Takes it away with all that is mounted below it, and nothing else: neither what was there before, nor what others
+    /// have mounted on the same place since. Fine if it has gone.
+    pub fn remove(&self) -> anyhow::Result<()> {
+        let path = self.path.display();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let Ok(top) = rustix::fs::openat(CWD, &self.path, flags, Mode::empty()) else { return Ok(()) };
+        let (id, unique) = numbers(&top).with_context(|| format!("look at {path}: statx"))?;
+        if (id, unique) != (self.id, self.unique) {
+            if self.is_covered() {
+                bail!(
+                    "the container's root filesystem at {path} lies under another mount: unmount that first"
+                );
+            }
+            return Ok(());
+        }
+        // What was bound from the host may be shared with it: the host must not lose its mounts by this.
+        let apart =
+            Attributes { propagation: MountPropagationFlags::PRIVATE.bits().into(), ..Attributes::default() };
+        set_attributes(top.as_fd(), apart, true).with_context(|| format!("make {path} private"))?;
+        drop(top);
+        let flags = UnmountFlags::DETACH | UnmountFlags::NOFOLLOW;
+        rustix::mount::unmount(&self.path, flags).with_context(|| format!("unmount {path}"))
+    }
+
+    /// Whether it is mounted still, though not in reach.
+    fn is_covered(&self) -> bool {
+        let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        // A path with a space in it is written otherwise there, and then not found: no harm is done.
+        text.lines().any(|line| {
+            let mut fields = line.split(' ');
+            fields.next().and_then(|id| id.parse().ok()) == Some(self.id)
+                && fields.nth(3).is_some_and(|point| Path::new(point) == self.path)
+        })
+    }
+}
+
+/// The two numbers of the mount that a handle is on.
+fn numbers(fd: &OwnedFd) -> husk_sys::Result<(u64, Option<u64>)> {
+    let ask = |what| rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, what);
+    let unique = ask(UNIQUE)?;
+    let has = unique.stx_mask & UNIQUE.bits() != 0;
+    Ok((ask(StatxFlags::MNT_ID)?.stx_mnt_id, has.then_some(unique.stx_mnt_id)))
+}
