@@ -35,7 +35,10 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // --help and --version are "errors" of exit code 0; runc gives 1 for a wrong command line.
-            let _ = error.print();
+            match missing_value(&error) {
+                Some(text) => eprint!("{text}"),
+                None => _ = error.print(),
+            }
             return ExitCode::from(u8::from(error.use_stderr()));
         }
     };
@@ -52,6 +55,15 @@ pub fn main() -> ExitCode {
             ExitCode::from(commands::exit_code(&error))
         }
     }
+}
+
+/// clap's message in runc's words where a flag came without its value: podman tells from `flag needs an argument`, as the
+/// answer to `restore --lsm-mount-context`, that a runtime can restore containers into pods.
+fn missing_value(error: &clap::Error) -> Option<String> {
+    let text = error.render().to_string();
+    let (flag, rest) =
+        text.strip_prefix("error: a value is required for ")?.split_once(" but none was supplied")?;
+    Some(format!("error: flag needs an argument: {flag}{rest}"))
 }
 
 /// A command that starts processes in containers executes husk anew from a read-only mount of itself. Doing so before the

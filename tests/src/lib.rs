@@ -20,6 +20,7 @@ pub use netns::NetNs;
 pub use runtime::{Container, Runtime};
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,21 @@ pub fn skip(reason: &str) {
     assert!(!in_vm(), "{test} must not be skipped in the VM: {reason}");
     // The runner looks for a line that begins so; libtest may have begun one.
     println!("\nSKIPPED {test}: {reason}");
+}
+
+/// Whether criu works here; skips the test where it does not: `if !criu() { return; }`.
+#[must_use]
+pub fn criu() -> bool {
+    if cgroup::root() != Path::new("/sys/fs/cgroup") {
+        skip("criu would restore the groups of cgroup v1, too, which are not the tests' to change");
+        return false;
+    }
+    let done = run(Command::new("sh").args(["-c", "exec criu check"]));
+    if done.code != 0 {
+        let why = done.stderr.lines().next().unwrap_or("it says nothing");
+        skip(&format!("criu does not work here: {why}"));
+    }
+    done.code == 0
 }
 
 /// Waits until `condition` holds, a minute at most (five in the VM).

@@ -1,27 +1,11 @@
 //! Containers that are checkpointed and restored, with their images and logs.
 
+pub use husk_tests::criu;
 use husk_tests::{Bundle, Container, Done, Runtime, command, run, temp_dir};
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
-
-/// Whether criu works here; skips the test where it does not: `if !criu() { return; }`.
-#[must_use]
-pub fn criu() -> bool {
-    if husk_tests::cgroup::root() != Path::new("/sys/fs/cgroup") {
-        husk_tests::skip(
-            "criu would restore the groups of cgroup v1, too, which are not the tests' to change",
-        );
-        return false;
-    }
-    let done = run(Command::new("sh").args(["-c", "exec criu check"]));
-    if done.code != 0 {
-        let why = done.stderr.lines().next().unwrap_or("it says nothing");
-        husk_tests::skip(&format!("criu does not work here: {why}"));
-    }
-    done.code == 0
-}
 
 /// A runtime, and the directories for images and logs.
 pub struct World {
