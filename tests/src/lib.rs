@@ -11,6 +11,7 @@ pub mod image;
 pub mod netns;
 pub mod registry;
 pub mod runtime;
+pub mod terminal;
 pub mod view;
 
 pub use bundle::Bundle;

@@ -3,7 +3,7 @@
 use husk_tests::view::View;
 use husk_tests::{Bundle, Done, cgroup, run, temp_dir, wait_until};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 /// containerd is the process that holds the view.
 const DAEMON: &str = r#"
@@ -55,14 +55,8 @@ impl Containerd {
         run(&mut self.command(args))
     }
 
-    /// A command line of `ctr` for a shell.
-    pub fn ctr_line(&self, args: &[&str]) -> String {
-        let command = self.command(args);
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
-        words.map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
+    /// A command line of `ctr`.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.view.command("ctr");
         command.args(["--address", "/run/containerd/containerd.sock", "--namespace", "husk"]).args(args);
         command
@@ -71,6 +65,11 @@ impl Containerd {
     /// `ctr run` of a bundle, with further flags.
     #[track_caller]
     pub fn run(&self, id: &str, bundle: &mut Bundle, flags: &[&str]) -> Done {
+        run(&mut self.run_command(id, bundle, flags))
+    }
+
+    /// The command line of [`Containerd::run`].
+    pub fn run_command(&self, id: &str, bundle: &mut Bundle, flags: &[&str]) -> Command {
         let group = format!("{}/{id}", self.group);
         bundle.set("/linux/cgroupsPath", group);
         bundle.set("/root/path", bundle.rootfs().to_str().unwrap());
@@ -79,7 +78,21 @@ impl Containerd {
         let mut args = vec!["run", "--runc-binary", self.runtime.to_str().unwrap()];
         args.extend(flags);
         args.extend(["--config", config.to_str().unwrap(), id]);
-        self.ctr(&args)
+        self.command(&args)
+    }
+
+    /// What containerd tells from now on.
+    pub fn events(&self) -> Events {
+        let file = self.dir.path().join("events");
+        let to = std::fs::File::create(&file).unwrap();
+        let child = self.command(&["events"]).stdin(Stdio::null()).stdout(to).spawn().unwrap();
+        let events = Events { child, file };
+        // Nothing says that it listens, so something is done until it hears of it.
+        wait_until("ctr listens", || {
+            self.ctr(&["namespace", "label", "husk", "listening=yes"]).ok();
+            events.has("/namespaces/update", "")
+        });
+        events
     }
 
     /// Status of a task as `ctr task ls` has it; empty where there is none.
@@ -87,6 +100,40 @@ impl Containerd {
         let list = self.ctr(&["task", "ls"]).ok();
         let line = list.stdout.lines().find(|line| line.split_whitespace().next() == Some(id));
         line.and_then(|line| line.split_whitespace().last()).unwrap_or_default().to_owned()
+    }
+}
+
+/// `ctr events`, which writes a line per event: time, namespace, topic, JSON.
+pub struct Events {
+    child: Child,
+    file: PathBuf,
+}
+
+impl Events {
+    fn lines(&self) -> Vec<(String, String)> {
+        let text = std::fs::read_to_string(&self.file).unwrap();
+        let parts = text.lines().filter_map(|line| line.split_once(" husk "));
+        parts
+            .filter_map(|(_, rest)| rest.split_once(' '))
+            .map(|(topic, json)| (topic.into(), json.into()))
+            .collect()
+    }
+
+    /// The topics below one, in order.
+    pub fn topics(&self, below: &str) -> Vec<String> {
+        self.lines().iter().filter_map(|(topic, _)| topic.strip_prefix(below)).map(str::to_owned).collect()
+    }
+
+    /// Whether an event of the topic has the text.
+    pub fn has(&self, topic: &str, text: &str) -> bool {
+        self.lines().iter().any(|(own, json)| own == topic && json.contains(text))
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

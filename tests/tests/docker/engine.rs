@@ -1,6 +1,7 @@
 //! dockerd with its containerd, in a view of the machine of its own.
 
 use husk_tests::cgroup::Group;
+use husk_tests::terminal::in_terminal;
 use husk_tests::view::View;
 use husk_tests::{Bundle, Done, run, temp_dir, wait_until};
 use serde_json::json;
@@ -98,14 +99,7 @@ impl Docker {
     /// docker with the terminal that script(1) makes.
     #[track_caller]
     pub fn with_terminal(&self, args: &[&str]) -> Done {
-        let command = self.command(args);
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
-        let line: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
-        let mut script = Command::new("script");
-        script.args(["-qec", &line.join(" "), "/dev/null"]).env("HOME", self.path());
-        // An end of input at once would make the client leave before the output has come.
-        let (input, _open) = std::io::pipe().unwrap();
-        husk_tests::run_with_stdin(&mut script, input.into())
+        in_terminal(&self.command(args))
     }
 
     /// A value of `docker inspect`, by Go template.

@@ -6,6 +6,7 @@ mod limits;
 mod rights;
 
 use engine::Docker;
+use husk_tests::terminal::{in_resized_terminal, resize_watcher};
 use husk_tests::{run_with_stdin, wait_until};
 
 #[test]
@@ -53,6 +54,14 @@ fn terminals_and_standard_input() {
     docker.start("box", &["busybox", "sleep", "1000"]);
     let done = docker.with_terminal(&["exec", "-it", "box", "tty"]).ok();
     assert!(done.text().ends_with("/dev/pts/0"), "{done:?}");
+
+    let shared = docker.path().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    let bind = format!("{}:/s", shared.display());
+    let watcher = resize_watcher("/s/first");
+    let run = ["run", "-it", "--rm", "--network=none", "-v", &bind, "busybox", "sh", "-c", &watcher];
+    let done = in_resized_terminal(&docker.command(&run), &shared.join("first")).expect_code(6);
+    assert!(done.stdout.contains("changed"), "{done:?}");
 
     let file = docker.path().join("input");
     std::fs::write(&file, "a\nb\n").unwrap();
@@ -165,6 +174,15 @@ fn health_checks_and_restart_policies() {
     docker.start("again", &["--restart=on-failure:2", "busybox", "sh", "-c", "exit 3"]);
     let state = || docker.inspect("again", "{{.RestartCount}} {{.State.ExitCode}} {{.State.Status}}");
     wait_until("docker has given up", || state() == "2 3 exited");
+
+    // Restarted when it has ended, but not when it was stopped.
+    let script = "until [ -e /tmp/end ]; do sleep 0.1; done; rm /tmp/end";
+    docker.start("always", &["--restart=always", "busybox", "sh", "-c", script]);
+    docker.docker(&["exec", "always", "touch", "/tmp/end"]).ok();
+    let state = || docker.inspect("always", "{{.RestartCount}} {{.State.Status}}");
+    wait_until("it runs again", || state() == "1 running");
+    docker.docker(&["stop", "--time=0", "always"]).ok();
+    assert_eq!(state(), "1 exited");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! podman with storage, configuration and a view of the machine of its own.
 
+use husk_tests::terminal::in_terminal;
 use husk_tests::view::View;
 use husk_tests::{Bundle, Done, run, temp_dir};
 use std::path::{Path, PathBuf};
@@ -175,16 +176,7 @@ impl Podman {
     /// podman with the terminal that script(1) makes.
     #[track_caller]
     pub fn with_terminal(&self, args: &[&str]) -> Done {
-        let command = self.command(args);
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
-        let line: Vec<_> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
-        let mut script = Command::new("script");
-        command.get_envs().for_each(|(name, value)| {
-            script.env(name, value.unwrap_or_default());
-        });
-        // An end of input at once would make the client leave before the output has come.
-        let (input, _open) = std::io::pipe().unwrap();
-        husk_tests::run_with_stdin(script.args(["-qec", &line.join(" "), "/dev/null"]), input.into())
+        in_terminal(&self.command(args))
     }
 
     /// A program beside podman, in its network.

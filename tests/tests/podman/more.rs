@@ -1,6 +1,7 @@
 //! What podman's users do less often, and what goes through other ways of the runtime.
 
 use crate::engine::Podman;
+use husk_tests::terminal::{in_resized_terminal, resize_watcher};
 use husk_tests::wait_until;
 
 #[test]
@@ -13,6 +14,24 @@ fn interactive_terminals() {
     podman.start("box", &["busybox", "sleep", "1000"]);
     let done = podman.with_terminal(&["exec", "-it", "box", "tty"]).ok();
     assert!(done.text().ends_with("/dev/pts/0"), "{done:?}");
+}
+
+#[test]
+fn a_terminal_that_changes_its_size() {
+    let podman = Podman::new();
+    let shared = podman.path().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    let bind = format!("{}:/s", shared.display());
+    let run =
+        ["run", "-it", "--rm", "--network=none", "--cgroup-parent", podman.parent(), "-v", &bind, "busybox"];
+    let watcher = resize_watcher("/s/first");
+    let command = podman.command(&[&run[..], &["sh", "-c", &watcher]].concat());
+    let done = in_resized_terminal(&command, &shared.join("first")).expect_code(6);
+    assert!(done.stdout.contains("changed"), "{done:?}");
+    podman.start("box", &["-v", &bind, "busybox", "sleep", "1000"]);
+    let command = podman.command(&["exec", "-it", "box", "sh", "-c", &resize_watcher("/s/second")]);
+    let done = in_resized_terminal(&command, &shared.join("second")).expect_code(6);
+    assert!(done.stdout.contains("changed"), "{done:?}");
 }
 
 #[test]

@@ -1,0 +1,60 @@
+//! Tasks of containerd: signals to one process and to all, events, terminals.
+
+use crate::engine::Containerd;
+use husk_tests::terminal::{in_resized_terminal, resize_watcher};
+use husk_tests::{Bundle, wait_until};
+
+#[test]
+fn signals_to_all_processes_and_to_one_exec() {
+    let containerd = Containerd::new();
+    // A signal to init alone does not reach its child.
+    let child = "trap 'echo hit >/tmp/hit; exit' USR1; echo up >/tmp/up; while :; do sleep 0.1; done";
+    let mut bundle =
+        Bundle::script(&format!("trap '' USR1; (trap - USR1; exec sh -c \"{child}\") & sleep 1000"));
+    containerd.run("box", &mut bundle, &["--detach"]).ok();
+    let rootfs = bundle.rootfs();
+    wait_until("the trap is set", || rootfs.join("tmp/up").exists());
+    containerd.ctr(&["task", "kill", "--all", "--signal", "USR1", "box"]).ok();
+    wait_until("the child has got the signal", || rootfs.join("tmp/hit").exists());
+    assert_eq!(containerd.status("box"), "RUNNING");
+
+    let script = "trap 'exit 5' TERM; echo up >/tmp/exec; while :; do sleep 0.1; done";
+    containerd.ctr(&["task", "exec", "--detach", "--exec-id", "e", "box", "sh", "-c", script]).ok();
+    wait_until("the exec runs", || rootfs.join("tmp/exec").exists());
+    let list = || containerd.ctr(&["task", "ps", "box"]).ok().stdout;
+    assert!(list().contains("ExecID:e"), "{}", list());
+    containerd.ctr(&["task", "kill", "--exec-id", "e", "box"]).ok();
+    wait_until("the exec has ended", || !list().contains("ExecID:e"));
+    assert_eq!(containerd.status("box"), "RUNNING");
+}
+
+#[test]
+fn events_of_a_life() {
+    let containerd = Containerd::new();
+    let events = containerd.events();
+    let mut bundle = Bundle::new(&["sleep", "1000"]);
+    containerd.run("box", &mut bundle, &["--detach"]).ok();
+    containerd.ctr(&["task", "exec", "--exec-id", "e", "box", "sh", "-c", "exit 9"]).expect_code(9);
+    containerd.ctr(&["task", "pause", "box"]).ok();
+    containerd.ctr(&["task", "resume", "box"]).ok();
+    containerd.ctr(&["task", "kill", "--signal", "KILL", "box"]).ok();
+    wait_until("the task has ended", || containerd.status("box") == "STOPPED");
+    containerd.ctr(&["task", "rm", "box"]).ok();
+    wait_until("all is told", || events.topics("/tasks/").last().is_some_and(|last| last == "delete"));
+    let wanted =
+        ["create", "start", "exec-added", "exec-started", "exit", "paused", "resumed", "exit", "delete"];
+    assert_eq!(events.topics("/tasks/"), wanted);
+    for code in [9, 137] {
+        assert!(events.has("/tasks/exit", &format!("\"exit_status\":{code}")), "{code}");
+    }
+}
+
+#[test]
+fn run_with_a_terminal_that_changes_its_size() {
+    let containerd = Containerd::new();
+    let mut bundle = Bundle::script(&resize_watcher("/tmp/first"));
+    bundle.set("/process/terminal", true);
+    let command = containerd.run_command("box", &mut bundle, &["--rm", "--tty"]);
+    let done = in_resized_terminal(&command, &bundle.rootfs().join("tmp/first")).expect_code(6);
+    assert!(done.stdout.contains("/dev/pts/0") && done.stdout.contains("changed"), "{done:?}");
+}
