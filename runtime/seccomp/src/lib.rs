@@ -116,7 +116,7 @@ pub enum Error {
     },
     /// The process that loads the filter must be able to write.
     #[error(
-        "linux.seccomp.syscalls[{rule}]: SCMP_ACT_NOTIFY cannot be used for write, the container would hang at its start"
+        "linux.seccomp.syscalls[{rule}]: SCMP_ACT_NOTIFY cannot be used for the write syscall, the container would hang at its start"
     )]
     NotifyOfWrite {
         /// Index of the rule.

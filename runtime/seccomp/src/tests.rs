@@ -165,7 +165,10 @@ fn errors_name_the_place() {
         with(r#"{"names":["read"],"action":"SCMP_ACT_NOTIFY"}"#)
             .starts_with("linux.seccomp.listenerPath: must be set")
     );
-    assert!(with(r#"{"names":["write"],"action":"SCMP_ACT_NOTIFY"}"#).contains("cannot be used for write"));
+    assert!(
+        with(r#"{"names":["write"],"action":"SCMP_ACT_NOTIFY"}"#)
+            .contains("cannot be used for the write syscall")
+    );
     assert!(fails(r#"{"defaultAction":"SCMP_ACT_NOTIFY"}"#).starts_with("linux.seccomp.defaultAction"));
     assert!(
         fails(r#"{"defaultAction":"SCMP_ACT_ALLOW","listenerMetadata":"x"}"#)

@@ -195,7 +195,7 @@ fn sub_group(own: &Path, wanted: &str) -> anyhow::Result<PathBuf> {
     }
     let relative = Path::new(wanted.trim_start_matches('/'));
     if relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
-        bail!("--cgroup {wanted:?}: must stay below the container's cgroup");
+        bail!("--cgroup {wanted:?}: bad sub cgroup path, must stay below the container's cgroup");
     }
     let path = own.join(relative);
     if !path.join("cgroup.procs").exists() {

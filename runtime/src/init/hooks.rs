@@ -13,7 +13,7 @@ use std::{
     ffi::CString,
     io::Write as _,
     os::fd::{AsFd as _, OwnedFd},
-    os::unix::process::CommandExt as _,
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
     process::{Child, Command, Stdio},
 };
 
@@ -79,7 +79,9 @@ pub fn run(hook: &Hook, state: &State, status: Status) -> std::result::Result<()
         "" => String::new(),
         text => format!(": {text}"),
     };
-    Err(fail(&format!("{ended}{said}")))
+    // strsignal(3) of SIGSYS: what seccomp ends a process with.
+    let call = if ended.signal() == Some(31) { ": bad system call" } else { "" };
+    Err(fail(&format!("{ended}{call}{said}")))
 }
 
 fn ends_within(child: &Child, timeout: std::time::Duration) -> bool {

@@ -68,8 +68,7 @@ pub fn place(global: &Global, spec: &Spec, id: &str) -> anyhow::Result<Place> {
         Err(error) => return Err(error.into()),
     };
     let rootless = !rustix::process::geteuid().is_root();
-    let path = husk_cgroup::path::resolve(&hierarchy, path, id, rootless)
-        .context("config.json: linux.cgroupsPath")?;
+    let path = husk_cgroup::path::resolve(&hierarchy, path, id, rootless).context("config.json")?;
     Ok(Place::Directory(Cgroup::open(path)))
 }
 

@@ -24,6 +24,10 @@ pub fn pass_on(
         "metadata": listener.metadata.clone().unwrap_or_default(),
         "state": state.oci(status),
     });
-    crate::socket::send_fd(&listener.path, fd.as_fd(), message.to_string().as_bytes())
-        .with_context(|| format!("send to linux.seccomp.listenerPath {}", listener.path.display()))
+    crate::socket::send_fd(&listener.path, fd.as_fd(), message.to_string().as_bytes()).with_context(|| {
+        format!(
+            "linux.seccomp.listenerPath: failed to connect with seccomp agent {}",
+            listener.path.display()
+        )
+    })
 }

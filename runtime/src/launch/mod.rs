@@ -159,6 +159,9 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
         proc: &proc,
     };
     let process = plan.process.as_ref().context("config.json: process: is missing")?;
+    if let Some(filter) = &process.seccomp {
+        log::debug(&format!("seccomp filter flags: {}", filter.flags));
+    }
     let mut outside = false;
     let side = match spawn::spawn(&target) {
         Err(error) if state.unit.is_some() && scope::is_foreign(&error) => {
@@ -190,6 +193,7 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
     }
     rollback.poststop.clone_from(&plan.hooks.poststop);
     state.init = Identity::of(child.pid);
+    log::debug(&format!("init is process {}, cgroup {:?}", child.pid, state.cgroup));
     rollback.state = Some(state.clone());
     dir.save(&state)?;
     oom_score(&proc, child.pid, process.oom_score_adj)?;

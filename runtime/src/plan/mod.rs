@@ -111,7 +111,7 @@ pub fn plan(spec: &Spec, id: &str, bundle: &Path) -> Result<Plan> {
         setup_dev,
         masked: paths::inside("linux.maskedPaths", linux.masked_paths().as_deref())?,
         readonly_paths: paths::inside("linux.readonlyPaths", linux.readonly_paths().as_deref())?,
-        sysctls: sysctl::plan(linux.sysctl().as_ref(), &namespaces)?,
+        sysctls: sysctl::plan(linux.sysctl().as_ref(), spec.domainname().as_deref(), &namespaces)?,
         hostname: name("hostname", spec.hostname().as_ref(), &namespaces)?,
         domainname: name("domainname", spec.domainname().as_ref(), &namespaces)?,
         mount_label: linux.mount_label().clone().filter(|label| !label.is_empty()),

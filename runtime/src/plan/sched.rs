@@ -42,11 +42,18 @@ pub fn scheduler(scheduler: &Scheduler) -> Result<Attributes> {
         return Err(Error::new(at("nice"), format!("{nice} is not between -20 and 19")));
     }
     let priority = scheduler.priority().unwrap_or(0);
-    if priority != 0 && policy != 1 && policy != 2 {
+    let real_time = matches!(scheduler.policy(), Policy::SchedFifo | Policy::SchedRr);
+    if real_time && !(1..=99).contains(&priority) {
+        let problem = format!("{priority} is not between 1 and 99, as {} needs", scheduler.policy());
+        return Err(Error::new(at("priority"), problem));
+    }
+    if priority != 0 && !real_time {
         return Err(Error::new(at("priority"), "is for SCHED_FIFO and SCHED_RR only"));
     }
-    let deadline = [scheduler.runtime(), scheduler.deadline(), scheduler.period()];
-    if policy != 6 && deadline.iter().any(|value| value.is_some_and(|value| value != 0)) {
+    let times = [scheduler.runtime(), scheduler.deadline(), scheduler.period()];
+    if policy == 6 {
+        deadline(times.map(|time| time.unwrap_or_default()))?;
+    } else if times.iter().any(|value| value.is_some_and(|value| value != 0)) {
         return Err(Error::new(at("runtime"), "runtime, deadline and period are for SCHED_DEADLINE only"));
     }
     let flags = scheduler.flags().iter().flatten().fold(0, |flags, flag| {
@@ -72,6 +79,25 @@ pub fn scheduler(scheduler: &Scheduler) -> Result<Attributes> {
         deadline: scheduler.deadline().unwrap_or(0),
         period: scheduler.period().unwrap_or(0),
     })
+}
+
+/// What sched(7) asks of SCHED_DEADLINE: 1024 ns <= runtime <= deadline <= period, where a period of 0 is the deadline. The
+/// kernel says EINVAL to each alike.
+fn deadline([runtime, deadline, period]: [u64; 3]) -> Result<()> {
+    let wrong = |field: &str, problem: String| Err(Error::new(format!("process.scheduler.{field}"), problem));
+    if runtime < 1024 {
+        return wrong("runtime", format!("{runtime} ns is too little: SCHED_DEADLINE needs at least 1024"));
+    }
+    if deadline == 0 {
+        return wrong("deadline", "is missing: SCHED_DEADLINE needs runtime and deadline".into());
+    }
+    if runtime > deadline {
+        return wrong("runtime", format!("{runtime} must be <= deadline, which is {deadline}"));
+    }
+    if period != 0 && deadline > period {
+        return wrong("deadline", format!("{deadline} must be <= period, which is {period}"));
+    }
+    Ok(())
 }
 
 /// `process.ioPriority`.
@@ -168,13 +194,39 @@ mod tests {
     }
 
     #[test]
+    fn deadlines_are_checked_before_the_kernel_is_asked() {
+        let sched = |times: &str| {
+            scheduler(&serde_json::from_str(&format!(r#"{{"policy":"SCHED_DEADLINE"{times}}}"#)).unwrap())
+        };
+        for times in
+            [r#","runtime":1024,"deadline":1024"#, r#","runtime":2000,"deadline":3000,"period":3000"#]
+        {
+            assert_eq!(sched(times).unwrap().policy, 6, "{times}");
+        }
+        for (times, field) in [
+            ("", "runtime"),
+            (r#","runtime":0,"deadline":9000"#, "runtime"),
+            (r#","runtime":1023,"deadline":9000"#, "runtime"),
+            (r#","runtime":5000,"period":9000"#, "deadline"),
+            (r#","runtime":5000,"deadline":4000,"period":9000"#, "runtime"),
+            (r#","runtime":5000,"deadline":9500,"period":9000"#, "deadline"),
+        ] {
+            assert_eq!(sched(times).unwrap_err().path, format!("process.scheduler.{field}"), "{times}");
+        }
+    }
+
+    #[test]
     fn contradictions_are_refused() {
         let sched = |json: &str| scheduler(&serde_json::from_str(json).unwrap());
         assert_eq!(sched(r#"{"policy":"SCHED_BATCH","nice":5}"#).unwrap().nice, 5);
         assert_eq!(sched(r#"{"policy":"SCHED_RR","priority":1}"#).unwrap().policy, 2);
         assert!(sched(r#"{"policy":"SCHED_OTHER","priority":1}"#).is_err());
         assert!(sched(r#"{"policy":"SCHED_OTHER","nice":20}"#).is_err());
-        assert!(sched(r#"{"policy":"SCHED_FIFO","runtime":7}"#).is_err());
+        assert!(sched(r#"{"policy":"SCHED_FIFO","priority":1,"runtime":7}"#).is_err());
+        for (priority, valid) in [(0, false), (1, true), (99, true), (100, false), (-1, false)] {
+            let json = format!(r#"{{"policy":"SCHED_RR","priority":{priority}}}"#);
+            assert_eq!(sched(&json).is_ok(), valid, "{priority}");
+        }
         assert!(
             io_priority(&serde_json::from_str(r#"{"class":"IOPRIO_CLASS_BE","priority":8}"#).unwrap())
                 .is_err()

@@ -24,6 +24,7 @@ const IPC: [&str; 8] = [
 /// Plans the parameters: path below /proc/sys and value, sorted by path.
 pub fn plan(
     sysctls: Option<&HashMap<String, String>>,
+    domainname: Option<&str>,
     namespaces: &namespaces::Plan,
 ) -> Result<Vec<(PathBuf, String)>> {
     let mut planned = Vec::new();
@@ -56,6 +57,9 @@ pub fn plan(
         }
         if text == "kernel/hostname" {
             return Err(Error::new(at(), "is set by the hostname field"));
+        }
+        if text == "kernel/domainname" && domainname.is_some_and(|name| name != value) {
+            return Err(Error::new(at(), format!("{value:?} is not what the domainname field says")));
         }
         planned.push((path, value.clone()));
     }
@@ -94,7 +98,16 @@ mod tests {
     fn try_one(key: &str, value: &str) -> super::Result<()> {
         let namespaces =
             namespaces::Plan { new: vec![Kind::Network, Kind::Ipc], ..namespaces::Plan::default() };
-        plan(Some(&HashMap::from([(key.to_owned(), value.to_owned())])), &namespaces).map(|_| ())
+        plan(Some(&HashMap::from([(key.to_owned(), value.to_owned())])), None, &namespaces).map(|_| ())
+    }
+
+    #[test]
+    fn a_domainname_is_told_once_or_twice_the_same() {
+        let namespaces = namespaces::Plan { new: vec![Kind::Uts], ..namespaces::Plan::default() };
+        let sysctls = HashMap::from([("kernel.domainname".to_owned(), "a".to_owned())]);
+        for (domainname, valid) in [(None, true), (Some("a"), true), (Some("b"), false)] {
+            assert_eq!(plan(Some(&sysctls), domainname, &namespaces).is_ok(), valid, "{domainname:?}");
+        }
     }
 
     #[test]

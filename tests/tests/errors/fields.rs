@@ -64,6 +64,11 @@ pub fn others() -> Vec<Case> {
         Case::config("/linux/personality", json!({"domain": "NOPE"}), &["personality"]),
         Case::config("/process/scheduler", json!({"policy": "SCHED_NOPE"}), &["scheduler"]),
         Case::config(
+            "/process/scheduler",
+            json!({"policy": "SCHED_DEADLINE", "runtime": 5000, "deadline": 4000}),
+            &["scheduler.runtime", "deadline"],
+        ),
+        Case::config(
             "/process/ioPriority",
             json!({"class": "IOPRIO_CLASS_NOPE", "priority": 1}),
             &["ioPriority"],

@@ -37,7 +37,7 @@ fn wrong_flags_are_refused_by_name() {
         ("--env", "novalue", "must be NAME=VALUE"),
         ("--cwd", "tmp", "must be an absolute path"),
         ("--process", "/none.json", "No such file"),
-        ("--cgroup", "../..", "must stay below"),
+        ("--cgroup", "../..", "bad sub cgroup path, must stay below"),
         ("--cgroup", "none", "there is no such group"),
         ("--preserve-fds", "200", "is not open"),
         ("--console-socket", "/none", "--console-socket is of no use without a terminal"),

@@ -2,7 +2,7 @@
 
 mod notify;
 
-use husk_tests::{Bundle, Runtime};
+use husk_tests::{Bundle, Runtime, run, unique};
 use serde_json::{Value, json};
 
 /// husk, and runc where it is installed: a profile must mean the same to both.
@@ -144,4 +144,31 @@ fn an_agent_that_has_nothing_to_hear_of_need_not_be_there() {
     let mut profile = deny(&["mkdir"], json!({}));
     profile["listenerPath"] = "/none/agent.sock".into();
     runtime.run(&with("true", profile)).ok();
+}
+
+/// The profile holds for startContainer hooks, and the message says what ended one.
+#[test]
+fn a_hook_that_the_profile_kills_is_told_as_such() {
+    let mut bundle = with("true", deny(&["mkdir", "mkdirat"], json!({"action": "SCMP_ACT_KILL_PROCESS"})));
+    bundle.set("/process/rlimits", json!([{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]));
+    bundle.set(
+        "/hooks",
+        json!({"startContainer": [{"path": "/bin/busybox", "args": ["mkdir", "/dev/shm/made"]}]}),
+    );
+    let done = Runtime::husk().run(&bundle).expect_code(1);
+    for words in ["hooks.startContainer[0]", "SIGSYS", "bad system call"] {
+        assert!(done.stderr.contains(words), "{words}: {done:?}");
+    }
+}
+
+#[test]
+fn debug_lines_name_the_flags_of_the_filter() {
+    let runtime = Runtime::husk();
+    let mut profile = deny(&["mkdir"], json!({}));
+    profile["flags"] = json!(["SECCOMP_FILTER_FLAG_LOG"]);
+    let bundle = with("true", profile);
+    bundle.write();
+    let done =
+        run(runtime.command().args(["--debug", "run", "--bundle"]).arg(bundle.path()).arg(unique("d"))).ok();
+    assert!(done.stderr.contains(r#"level=debug msg="seccomp filter flags: 2""#), "{done:?}");
 }
