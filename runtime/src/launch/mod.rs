@@ -128,7 +128,12 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
     let keep_fds = listen + options.preserve_fds;
     for number in 3..3 + i64::from(keep_fds) {
         if !i32::try_from(number).is_ok_and(fd::is_open) {
-            bail!("--preserve-fds {}: descriptor {number} is not open", options.preserve_fds);
+            let named = if number < 3 + i64::from(listen) {
+                format!("LISTEN_FDS={listen}")
+            } else {
+                format!("--preserve-fds {}", options.preserve_fds)
+            };
+            bail!("{named}: descriptor {number} is not open");
         }
     }
     let proc = Proc::open()?;

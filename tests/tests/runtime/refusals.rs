@@ -1,6 +1,6 @@
 //! The words with which husk refuses what it cannot do, and where it gives less than was asked for.
 
-use husk_tests::{Bundle, Runtime, in_vm};
+use husk_tests::{Bundle, Runtime, in_vm, run, unique};
 use serde_json::json;
 
 #[test]
@@ -14,6 +14,20 @@ fn refused_options_are_named() {
     bundle.mount("/t", "bind", "/no/such", &["rbind"]);
     let done = runtime.run(&bundle).expect_code(1);
     assert!(done.stderr.contains("mounts[7] (/t)") && done.stderr.contains("/no/such"), "{}", done.stderr);
+}
+
+/// The message names what asked for the descriptor.
+#[test]
+fn descriptors_that_are_not_open_are_named_with_who_asked_for_them() {
+    let runtime = Runtime::husk();
+    let bundle = Bundle::new(&["true"]);
+    bundle.write();
+    for (listen, words) in [("50", "LISTEN_FDS=50: descriptor"), ("0", "--preserve-fds 50: descriptor")] {
+        let mut command = runtime.command();
+        command.args(["run", "--preserve-fds", "50", "--bundle"]).arg(bundle.path()).arg(unique("fds"));
+        let done = run(command.env("LISTEN_FDS", listen).env_remove("LISTEN_PID")).expect_code(1);
+        assert!(done.stderr.contains(words), "{words}: {done:?}");
+    }
 }
 
 #[test]
