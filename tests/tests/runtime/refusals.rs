@@ -150,7 +150,7 @@ fn lazy_pages_are_said_not_to_be_there() {
 #[test]
 fn a_flag_without_its_value_is_named_as_podman_wants_it() {
     // podman restores containers into pods only where it reads this.
-    let done = husk_tests::run(Runtime::husk().command().args(["restore", "--lsm-mount-context"]));
+    let done = run(Runtime::husk().command().args(["restore", "--lsm-mount-context"]));
     let done = done.expect_code(1);
     assert!(done.stderr.contains("flag needs an argument: '--lsm-mount-context"), "{done:?}");
 }
