@@ -119,9 +119,9 @@ impl Tar {
         self.entry(&Header { name, link, mode: 0o777, kind: b'2', ..Header::default() }, &[])
     }
 
-    /// A hard link.
+    /// A hard link to a program: containerd gives the file the mode of its last link.
     pub fn hard_link(self, name: &str, link: &str) -> Tar {
-        self.entry(&Header { name, link, kind: b'1', ..Header::default() }, &[])
+        self.entry(&Header { name, link, mode: 0o755, kind: b'1', ..Header::default() }, &[])
     }
 
     /// The archive with its end.

@@ -14,8 +14,12 @@ pub fn in_terminal(command: &Command) -> Done {
 #[track_caller]
 pub fn in_resized_terminal(command: &Command, first: &Path) -> Done {
     let first = first.display();
-    let resize = format!("until [ -e '{first}' ]; do sleep 0.1; done; stty rows 40 cols 90 </dev/tty");
-    script(command, &format!("stty rows 33 cols 77; ({resize}) & "))
+    // Again and again, as podman at times misses a size that comes while it attaches; a size that stays the same says nothing.
+    let resize = format!(
+        "until [ -e '{first}' ]; do stty rows 33 cols 76; stty rows 33 cols 77; sleep 0.5; done; \
+         while stty rows 40 cols 89; do stty rows 40 cols 90; sleep 0.5; done"
+    );
+    script(command, &format!("stty rows 33 cols 77; ({resize}) </dev/tty 2>/dev/null & "))
 }
 
 /// What a container in [`in_resized_terminal`] runs: ends with 6 when it has seen both sizes and a SIGWINCH. `first` is the
