@@ -11,10 +11,6 @@ use rustix::io::Errno;
 use crate::hierarchy::controllers;
 use crate::{Error, Hierarchy, Result, read};
 
-/// Controllers that limits and statistics of a container come from. The others (perf_event needs no enabling; misc,
-/// dmem) are left as they are.
-const WANTED: [&str; 7] = ["cpu", "cpuset", "hugetlb", "io", "memory", "pids", "rdma"];
-
 /// A directory of the cgroup2 hierarchy. It says nothing about whether the group (still) exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cgroup {
@@ -187,13 +183,14 @@ fn make(root: &Path, inner: &Path) -> Result<()> {
     result
 }
 
-/// Enables in `cgroup.subtree_control` what is wanted and not yet enabled.
+/// Enables in `cgroup.subtree_control` what is not yet enabled. All that there is: `linux.resources.unified` may name files of
+/// controllers that husk knows nothing of, and who runs in the container may pass on no more than it has.
 fn pass_on(dir: &Path) {
     let words = |name: &str| read::text(&dir.join(name)).unwrap_or_default();
     let (available, enabled) = (words("cgroup.controllers"), words("cgroup.subtree_control"));
     let missing: Vec<String> = available
         .split_whitespace()
-        .filter(|name| WANTED.contains(name) && !enabled.split_whitespace().any(|e| e == *name))
+        .filter(|name| !enabled.split_whitespace().any(|e| e == *name))
         .map(|name| format!("+{name}"))
         .collect();
     if missing.is_empty() {

@@ -105,3 +105,16 @@ fn without_a_cgroup_namespace_no_other_group_can_be_changed() {
     let done = super::run("mkdir /sys/fs/cgroup/evil", |bundle| bundle.without_namespace("cgroup"));
     assert_ne!(done.code, 0, "{done:?}");
 }
+
+#[test]
+fn the_group_has_every_controller() {
+    if !cgroup::needs("misc") {
+        return;
+    }
+    let runtime = Runtime::new();
+    let group = Group::reserve("all");
+    let (_bundle, _container) =
+        idle(&runtime, |bundle| bundle.set("/linux/cgroupsPath", group.path.as_str()));
+    let text = std::fs::read_to_string(group.dir().join("cgroup.controllers")).unwrap();
+    assert_eq!(text.split_whitespace().collect::<Vec<_>>(), cgroup::controllers());
+}
