@@ -2,7 +2,7 @@
 //! /run/notify, and its word that it is ready is passed on, with the pid to watch. As with runc, nothing else is passed on:
 //! other messages would let a container speak to the host's service manager.
 
-use crate::socket;
+use crate::{plan::config, socket};
 use anyhow::Context as _;
 use husk_sys::Errno;
 use oci_spec::runtime::{MountBuilder, Spec};
@@ -48,11 +48,7 @@ pub fn add_to(spec: &mut Spec, state: &Path) -> anyhow::Result<()> {
     let mut mounts = spec.mounts().clone().unwrap_or_default();
     mounts.push(mount);
     spec.set_mounts(Some(mounts));
-    if let Some(process) = spec.process_mut() {
-        let mut env = process.env().clone().unwrap_or_default();
-        env.push(format!("NOTIFY_SOCKET={INSIDE}/{NAME}"));
-        process.set_env(Some(env));
-    }
+    config::add_variable(spec, format!("NOTIFY_SOCKET={INSIDE}/{NAME}"));
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use crate::{
     foreground::{self, Signals},
     launch,
     plan::{self, config},
+    process::creds,
     state::Status,
 };
 use anyhow::{Context as _, bail};
@@ -114,6 +115,10 @@ fn execute(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         console_socket: args.console_socket.as_deref(),
         cgroups: cgroups(&target, args)?,
     };
+    let namespaces = plan::namespaces::plan(&linux)?;
+    if namespaces.has_own_or_joined(plan::namespaces::Kind::User) {
+        creds::give_streams_from_host(&process, &namespaces.maps);
+    }
     let ready = session.join()?;
     let started = finish_start(&ready, args);
     let signals = match started {

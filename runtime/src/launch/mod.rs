@@ -18,6 +18,7 @@ use crate::{
     plan::{self, Plan, config, namespaces::Kind},
     process::{
         channel::{Channel, Message},
+        creds,
         failure::Failure,
         maps,
         procfs::Proc,
@@ -236,11 +237,9 @@ fn listen_fds(spec: &mut Spec) -> anyhow::Result<u32> {
         return Ok(0);
     }
     let count: u32 = count.parse().with_context(|| format!("LISTEN_FDS={count:?} is not a number"))?;
-    if let Some(process) = spec.process_mut().as_mut().filter(|_| count > 0) {
-        let mut env = process.env().clone().unwrap_or_default();
-        env.push(format!("LISTEN_FDS={count}"));
-        env.push("LISTEN_PID=1".to_owned());
-        process.set_env(Some(env));
+    if count > 0 {
+        config::add_variable(spec, format!("LISTEN_FDS={count}"));
+        config::add_variable(spec, "LISTEN_PID=1".to_owned());
     }
     Ok(count)
 }
@@ -354,6 +353,9 @@ impl Parent<'_> {
                 Message::NeedMaps => {
                     if self.plan.namespaces.is_new(Kind::User) && !self.mapped {
                         maps::write(self.proc, self.child.pid, &self.plan.namespaces.maps)?;
+                    }
+                    if let Some(process) = &self.plan.process {
+                        creds::give_streams_from_host(process, &self.plan.namespaces.maps);
                     }
                     self.raise_limits();
                     trees::send(self.plan, self.proc, self.child.pid, channel)?;

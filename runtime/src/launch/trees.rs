@@ -19,10 +19,7 @@ use husk_sys::{
     mount::{Attributes, set_attributes},
 };
 use rustix::{fs::OFlags, mount::MountPropagationFlags, process::Signal};
-use std::{
-    os::fd::{AsFd as _, OwnedFd},
-    path::PathBuf,
-};
+use std::os::fd::{AsFd as _, OwnedFd};
 
 /// Opens and sends the mounts. Those that husk has no right to open are left to init, which says what is wrong with them.
 pub fn send(plan: &Plan, proc: &Proc, pid: i32, channel: &Channel) -> anyhow::Result<()> {
@@ -75,16 +72,14 @@ fn prepare(mount: &Mount, tree: &OwnedFd, proc: &Proc, pid: i32) -> anyhow::Resu
 /// A user namespace with the mapping: the container's, or one made for this.
 fn user_namespace(idmap: &IdMap, proc: &Proc, pid: i32) -> anyhow::Result<OwnedFd> {
     match &idmap.maps {
-        None => open_user_namespace(pid),
+        None => open_user_namespace(proc, pid),
         Some(maps) => make_user_namespace(maps, proc),
     }
 }
 
-fn open_user_namespace(pid: i32) -> anyhow::Result<OwnedFd> {
-    let path = PathBuf::from(format!("/proc/{pid}/ns/user"));
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    rustix::fs::open(&path, flags, rustix::fs::Mode::empty())
-        .with_context(|| format!("open {}", path.display()))
+fn open_user_namespace(proc: &Proc, pid: i32) -> anyhow::Result<OwnedFd> {
+    proc.behind(&format!("{pid}/ns"), "user", OFlags::RDONLY)
+        .with_context(|| format!("open /proc/{pid}/ns/user"))
 }
 
 fn make_user_namespace(maps: &ids::Maps, proc: &Proc) -> anyhow::Result<OwnedFd> {
@@ -99,8 +94,8 @@ fn make_user_namespace(maps: &ids::Maps, proc: &Proc) -> anyhow::Result<OwnedFd>
         }
         Fork::Parent(child) => child,
     };
-    let result =
-        crate::process::maps::write(proc, child.pid, maps).and_then(|()| open_user_namespace(child.pid));
+    let result = crate::process::maps::write(proc, child.pid, maps)
+        .and_then(|()| open_user_namespace(proc, child.pid));
     let _ = rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL);
     let _ = rustix::process::waitid(
         rustix::process::WaitId::PidFd(child.pidfd.as_fd()),

@@ -11,10 +11,7 @@ use anyhow::{Context as _, bail};
 use husk_sys::Errno;
 use link::{Address, Link};
 use netlink::Socket;
-use rustix::{
-    fs::{CWD, Mode, OFlags},
-    thread::LinkNameSpaceType,
-};
+use rustix::{fs::OFlags, thread::LinkNameSpaceType};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 /// A network namespace: its file, and a socket in it.
@@ -34,8 +31,9 @@ struct Moved {
 /// Moves the devices to the network namespace of process `pid`. Where one can't be moved, those before it come back: with a
 /// new namespace they would be lost.
 pub fn move_all(devices: &[Device], proc: &Proc, pid: i32) -> anyhow::Result<()> {
-    let host = Side { file: open_namespace("self")?, socket: Socket::open().context("netlink socket")? };
-    let file = open_namespace(&pid.to_string())?;
+    let host =
+        Side { file: open_namespace(proc, "self")?, socket: Socket::open().context("netlink socket")? };
+    let file = open_namespace(proc, &pid.to_string())?;
     let link = |who: &str| proc.link(std::path::Path::new(&format!("{who}/ns/net")));
     if link("self")? == link(&pid.to_string())? {
         bail!("linux.netDevices: the container's network namespace is the one that husk runs in");
@@ -54,10 +52,9 @@ pub fn move_all(devices: &[Device], proc: &Proc, pid: i32) -> anyhow::Result<()>
     Ok(())
 }
 
-fn open_namespace(who: &str) -> anyhow::Result<OwnedFd> {
-    let path = format!("/proc/{who}/ns/net");
-    rustix::fs::openat(CWD, &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .with_context(|| format!("open {path}"))
+fn open_namespace(proc: &Proc, who: &str) -> anyhow::Result<OwnedFd> {
+    proc.behind(&format!("{who}/ns"), "net", OFlags::RDONLY)
+        .with_context(|| format!("open /proc/{who}/ns/net"))
 }
 
 /// A socket belongs to the namespace in which it is opened. husk has one thread, so nothing else is led astray.

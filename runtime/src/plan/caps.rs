@@ -16,8 +16,6 @@ pub struct Caps {
     pub inheritable: u64,
     /// Ambient set.
     pub ambient: u64,
-    /// What the configuration wants in the ambient set and can't be there.
-    pub not_ambient: u64,
 }
 
 /// Takes the sets over. Without `process.capabilities` a container has none.
@@ -26,18 +24,13 @@ pub fn plan(capabilities: Option<&LinuxCapabilities>) -> Caps {
     let mask = |set: &Option<std::collections::HashSet<Capability>>| {
         set.iter().flatten().fold(0, |mask, capability| mask | 1 << number(*capability))
     };
-    let mut caps = Caps {
+    Caps {
         bounding: mask(capabilities.bounding()),
         effective: mask(capabilities.effective()),
         permitted: mask(capabilities.permitted()),
         inheritable: mask(capabilities.inheritable()),
         ambient: mask(capabilities.ambient()),
-        not_ambient: 0,
-    };
-    // An ambient capability must be permitted and inheritable (capabilities(7)).
-    caps.not_ambient = caps.ambient & !(caps.permitted & caps.inheritable);
-    caps.ambient &= !caps.not_ambient;
-    caps
+    }
 }
 
 /// A capability's number, from its name with or without `CAP_`, in any case.
@@ -82,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn inheritable_is_what_was_asked_for_and_ambient_no_more_than_it() {
+    fn sets_are_what_was_asked_for() {
         let caps: LinuxCapabilities = serde_json::from_str(
             r#"{"bounding":["CAP_KILL","CAP_CHOWN"],"permitted":["CAP_KILL","CAP_CHOWN"],
                 "inheritable":["CAP_KILL","CAP_CHOWN"],"ambient":["CAP_KILL","CAP_FOWNER"]}"#,
@@ -90,11 +83,8 @@ mod tests {
         .unwrap();
         let caps = plan(Some(&caps));
         assert_eq!(caps.inheritable, 1 << 5 | 1);
-        assert_eq!((caps.ambient, caps.not_ambient), (1 << 5, 1 << 3));
+        assert_eq!(caps.ambient, 1 << 5 | 1 << 3);
         assert_eq!(caps.bounding, 1 << 5 | 1);
         assert_eq!(plan(None).bounding, 0);
-        let caps: LinuxCapabilities =
-            serde_json::from_str(r#"{"permitted":["CAP_KILL"],"ambient":["CAP_KILL"]}"#).unwrap();
-        assert_eq!(plan(Some(&caps)).not_ambient, 1 << 5);
     }
 }

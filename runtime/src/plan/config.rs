@@ -93,6 +93,15 @@ fn mended(process: &mut Map<String, Value>) -> bool {
     changed
 }
 
+/// Adds a variable to the program's environment.
+pub fn add_variable(spec: &mut Spec, variable: String) {
+    if let Some(process) = spec.process_mut() {
+        let mut env = process.env_mut().take().unwrap_or_default();
+        env.push(variable);
+        process.set_env(Some(env));
+    }
+}
+
 /// husk knows versions 1.x of the specification; a later one of the same major version only adds fields.
 pub fn check_version(version: &str) -> Result<()> {
     let wrong = |problem: &str| Err(Error::new("ociVersion", format!("{version:?} {problem}")));

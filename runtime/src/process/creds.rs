@@ -4,7 +4,7 @@ use super::{
     channel::{Channel, Message},
     failure::{Failure, Result, Step as _},
 };
-use crate::plan::{caps, process::Process};
+use crate::plan::{caps, ids, process::Process};
 use husk_sys::Errno;
 use rustix::{
     fs::FileType,
@@ -15,18 +15,25 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 /// Gives pipes and sockets among the standard streams to the user, who may then open /dev/stdout anew. Files and devices
 /// are the host's and keep their owner.
-pub fn give_streams(process: &Process) {
+pub fn give_streams(uid: u32, gid: u32) {
     let give = |fd: BorrowedFd<'_>| {
         let Ok(stat) = rustix::fs::fstat(fd) else { return };
         if matches!(FileType::from_raw_mode(stat.st_mode), FileType::Fifo | FileType::Socket) {
             // Not possible in every user namespace, and then as it always was.
-            let (uid, gid) = (Uid::from_raw(process.uid), Gid::from_raw(process.gid));
-            let _ = rustix::fs::fchown(fd, Some(uid), Some(gid));
+            let _ = rustix::fs::fchown(fd, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
         }
     };
     give(std::io::stdin().as_fd());
     give(std::io::stdout().as_fd());
     give(std::io::stderr().as_fd());
+}
+
+/// As [`give_streams`], by husk itself: in its user namespace init has no rights on streams of the host's.
+pub fn give_streams_from_host(process: &Process, maps: &ids::Maps) {
+    let (uid, gid) = (ids::outside(&maps.uids, process.uid), ids::outside(&maps.gids, process.gid));
+    if let (Some(uid), Some(gid), false) = (uid, gid, process.terminal) {
+        give_streams(uid, gid);
+    }
 }
 
 /// Takes the bounding set down. Needs CAP_SETPCAP, so it comes before the user changes.
@@ -72,28 +79,34 @@ pub fn set_capabilities(process: &Process, channel: &Channel) -> Result<()> {
     let own = rustix::thread::capabilities(None).step(|| "capget".into())?;
     let available = own.permitted.bits();
     let wanted = process.caps;
-    let missing = wanted.permitted & !available;
+    let missing = (wanted.permitted | wanted.inheritable) & !available;
     if missing != 0 {
         let text = format!("husk itself lacks {}: the container does not get them", caps::names(missing));
         channel.report(&Message::Warning(text))?;
     }
-    if wanted.not_ambient != 0 {
-        // The first words are those that runc says.
-        let text = format!(
-            "can't raise ambient capability {}: process.capabilities has it not both permitted and inheritable",
-            caps::names(wanted.not_ambient)
-        );
-        channel.report(&Message::Warning(text))?;
-    }
     let permitted = wanted.permitted & available;
+    // What is in this process's permitted set may become inheritable, unless the bounding set has it not (capset(2)).
+    let inheritable = wanted.inheritable & available & wanted.bounding;
+    let ambient = wanted.ambient & permitted & inheritable;
+    let cut = |set: &str, mask: u64, why: &str| {
+        if mask == 0 {
+            return Ok(());
+        }
+        let names = caps::names(mask);
+        channel.report(&Message::Warning(format!("can't {set} capability {names}: {why}")))
+    };
+    // The first words of the last one are those that runc says.
+    cut("make effective", wanted.effective & !wanted.permitted, "process.capabilities.permitted lacks it")?;
+    let unbound = wanted.inheritable & available & !wanted.bounding;
+    cut("make inheritable", unbound, "process.capabilities.bounding lacks it")?;
+    cut("raise ambient", wanted.ambient & !ambient, "it is not both permitted and inheritable")?;
     let sets = CapabilitySets {
         permitted: CapabilitySet::from_bits_retain(permitted),
         effective: CapabilitySet::from_bits_retain(wanted.effective & permitted),
-        inheritable: CapabilitySet::from_bits_retain(wanted.inheritable & permitted),
+        inheritable: CapabilitySet::from_bits_retain(inheritable),
     };
     rustix::thread::set_capabilities(None, sets).step(|| "capset".into())?;
     rustix::thread::clear_ambient_capability_set().step(|| "clear the ambient set".into())?;
-    let ambient = wanted.ambient & permitted;
     for number in (0..64).filter(|number| ambient & (1 << number) != 0) {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         rustix::thread::configure_capability_in_ambient_set(capability, true)

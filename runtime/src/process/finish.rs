@@ -70,7 +70,7 @@ pub fn prepare(context: &Context<'_>) -> Result<Prepared> {
         load_seccomp(context)?;
     }
     creds::drop_bounding(process)?;
-    creds::give_streams(process);
+    creds::give_streams(process.uid, process.gid);
     creds::become_user(process)?;
     creds::set_capabilities(process, context.channel)?;
     if let Err(errno) = entered {

@@ -21,6 +21,7 @@ fn sets(capabilities: Value, uid: u32) -> String {
 }
 
 const CHOWN: u64 = 1;
+const FOWNER: u64 = 1 << 3;
 const KILL: u64 = 1 << 5;
 
 #[test]
@@ -179,4 +180,30 @@ fn what_the_caller_lacks_is_no_error() {
         .arg(&container.id);
     let done = husk_tests::run(&mut command).ok();
     assert_eq!(set(&done.stdout, "CapEff"), KILL, "{done:?}");
+}
+
+#[test]
+fn inheritable_and_ambient_ones_need_not_be_effective() {
+    let bounding = json!(["CAP_KILL", "CAP_CHOWN", "CAP_FOWNER"]);
+    let status = sets(
+        json!({"bounding": bounding, "permitted": ["CAP_KILL", "CAP_CHOWN"], "effective": ["CAP_KILL"],
+            "inheritable": ["CAP_CHOWN", "CAP_FOWNER"], "ambient": ["CAP_CHOWN"]}),
+        1000,
+    );
+    assert_eq!(set(&status, "CapInh"), CHOWN | FOWNER, "{status}");
+    assert_eq!((set(&status, "CapAmb"), set(&status, "CapPrm")), (CHOWN, CHOWN), "{status}");
+}
+
+#[test]
+fn an_ambient_one_that_is_not_inheritable_is_a_warning() {
+    let both = json!(["CAP_CHOWN", "CAP_KILL"]);
+    let done = super::run("grep CapAmb /proc/self/status", |bundle| {
+        bundle.set(
+            "/process/capabilities",
+            json!({"bounding": both, "permitted": both, "effective": both, "inheritable": ["CAP_KILL"], "ambient": both}),
+        )
+    });
+    let done = done.ok();
+    assert_eq!(set(&done.stdout, "CapAmb"), KILL, "{done:?}");
+    assert!(done.stderr.contains("CAP_CHOWN"), "{done:?}");
 }

@@ -1,7 +1,7 @@
 //! User namespaces: `linux.uidMappings` and `gidMappings`.
 
 use super::{folder, idle, mapped, output, refused, run, text};
-use husk_tests::{NetNs, Runtime};
+use husk_tests::{Bundle, Container, NetNs, Runtime};
 use serde_json::json;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 
@@ -130,4 +130,33 @@ fn mappings_without_one_are_an_error() {
 #[test]
 fn setgroups_is_allowed_where_root_made_it() {
     assert_eq!(output("cat /proc/self/setgroups", mapped), "allow");
+}
+
+/// Runs a command with pipes for its output, and gives what it says on both.
+fn piped(command: &mut std::process::Command) -> (String, String) {
+    let done = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    (text(&done.stdout), text(&done.stderr))
+}
+
+const AGAIN: &str = "echo out >/dev/stdout; echo error >/dev/stderr";
+
+#[test]
+fn pipes_can_be_opened_again_by_its_users() {
+    for uid in [0, 1000] {
+        let runtime = Runtime::new();
+        let mut bundle = Bundle::script(AGAIN);
+        mapped(&mut bundle).set("/process/user", json!({"uid": uid, "gid": uid})).write();
+        let container = Container::named(&runtime, &husk_tests::unique("pipes"));
+        let shown = piped(runtime.command().args(["run", "--bundle"]).arg(bundle.path()).arg(&container.id));
+        assert_eq!(shown, ("out".to_owned(), "error".to_owned()), "{uid}");
+    }
+}
+
+#[test]
+fn pipes_of_exec_can_be_opened_again() {
+    let runtime = Runtime::new();
+    let (_bundle, container) = idle(&runtime, mapped);
+    let shown = piped(runtime.command().arg("exec").arg(&container.id).args(["sh", "-c", AGAIN]));
+    assert_eq!(shown, ("out".to_owned(), "error".to_owned()));
 }

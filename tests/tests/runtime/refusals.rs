@@ -154,3 +154,16 @@ fn a_flag_without_its_value_is_named_as_podman_wants_it() {
     let done = done.expect_code(1);
     assert!(done.stderr.contains("flag needs an argument: '--lsm-mount-context"), "{done:?}");
 }
+
+#[test]
+fn capabilities_that_cannot_be_granted_are_a_warning_with_their_names() {
+    let mut bundle = Bundle::new(&["true"]);
+    bundle.set(
+        "/process/capabilities",
+        json!({"bounding": ["CAP_KILL"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL", "CAP_CHOWN"],
+            "inheritable": ["CAP_FOWNER"]}),
+    );
+    let done = Runtime::husk().run(&bundle).ok();
+    assert!(done.stderr.contains("can't make effective capability CAP_CHOWN"), "{done:?}");
+    assert!(done.stderr.contains("can't make inheritable capability CAP_FOWNER"), "{done:?}");
+}
