@@ -86,6 +86,17 @@ impl Runtime {
         !self.without_groups()
     }
 
+    /// Whether the runtime sees the mounts of the test's own namespace; skips the test where it doesn't.
+    #[must_use]
+    pub fn needs_our_mounts(&self) -> bool {
+        if self.without_groups() {
+            crate::skip(
+                "crun runs in a mount namespace of its own on a machine that has cgroup v1 beside v2",
+            );
+        }
+        !self.without_groups()
+    }
+
     /// `run` to the end of the program, then what `delete --force` finds is removed.
     #[track_caller]
     pub fn run(&self, bundle: &Bundle) -> Done {

@@ -30,7 +30,7 @@ macro_rules! limits {
     ($($name:ident $controller:literal: $resources:tt => $($file:literal $value:literal),+;)*) => {
         $(#[test]
         fn $name() {
-            if needs($controller) {
+            if Runtime::new().needs_groups() && needs($controller) {
                 assert_eq!(files(json!($resources), &[$($file),+]), [$($value),+]);
             }
         })*
@@ -162,6 +162,21 @@ fn a_page_size_that_there_is_not_is_an_error() {
         return;
     }
     refused(|bundle| bundle.set("/linux/resources/hugepageLimits", json!([{"pageSize": "3MB", "limit": 1}])));
+}
+
+#[test]
+fn an_rdma_device_that_there_is_not_is_an_error() {
+    if needs("rdma") {
+        let limit = json!({"no-such-device0": {"hcaHandles": 2, "hcaObjects": 2000}});
+        refused(|bundle| bundle.set("/linux/resources/rdma", limit));
+    }
+}
+
+#[test]
+fn the_weight_of_block_devices_is_taken() {
+    if needs("io") {
+        run("true", |bundle| bundle.set("/linux/resources/blockIO", json!({"weight": 300}))).ok();
+    }
 }
 
 #[test]

@@ -13,6 +13,10 @@ macro_rules! groups {
     };
 }
 
+/// Tries to make a group in each hierarchy that is mounted (cgroup v1 has several, below a tmpfs), and names those where it could.
+const MAKE: &str = "grep ' - cgroup' /proc/self/mountinfo | cut -d ' ' -f 5 | while read -r d; do mkdir $d/evil 2>/dev/null && echo $d; done; \
+                    grep -q ' - cgroup' /proc/self/mountinfo || echo none is mounted";
+
 #[test]
 fn an_absolute_path_is_relative_to_the_mount_point() {
     groups!(runtime);
@@ -71,7 +75,7 @@ fn the_mounted_groups_are_read_only_where_asked_for() {
         at(&all, "/sys/fs/cgroup").has("ro")
             || all.iter().any(|mount| mount.point.starts_with("/sys/fs/cgroup/") && mount.has("ro"))
     );
-    assert_eq!(output("mkdir /sys/fs/cgroup/evil 2>/dev/null || echo refused", same), "refused");
+    assert_eq!(output(MAKE, same), "");
 }
 
 #[test]
@@ -102,8 +106,7 @@ fn a_writable_mount_lets_the_container_make_groups() {
 #[test]
 fn without_a_cgroup_namespace_no_other_group_can_be_changed() {
     groups!(_runtime);
-    let done = super::run("mkdir /sys/fs/cgroup/evil", |bundle| bundle.without_namespace("cgroup"));
-    assert_ne!(done.code, 0, "{done:?}");
+    assert_eq!(output(MAKE, |bundle| bundle.without_namespace("cgroup")), "");
 }
 
 #[test]

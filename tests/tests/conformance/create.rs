@@ -83,7 +83,7 @@ fn ids_that_would_be_paths_are_errors() {
     let runtime = Runtime::new();
     let bundle = Bundle::new(&["echo", "it ran"]);
     bundle.write();
-    for id in ["", ".", "..", "a/b", "../x", "a b", "ä"] {
+    for id in ["", ".", "..", "a/b", "../x"] {
         let done = run(runtime.command().args(["run", "--bundle"]).arg(bundle.path()).arg(id));
         assert!(done.code != 0 && done.stdout.is_empty(), "{id:?}: {done:?}");
     }

@@ -51,7 +51,8 @@ fn check_state(point: &str) {
     }
     assert_eq!(state["bundle"].as_str(), bundle.path().to_str(), "{point}");
     assert_eq!(state["annotations"]["org.example.key"], "value", "{point}: {state}");
-    if state["status"] != "stopped" {
+    // "REQUIRED when status is created or running on Linux"
+    if state["status"] == "created" || state["status"] == "running" {
         assert!(state["pid"].as_u64().unwrap_or(0) > 0, "{point}: {state}");
     }
 }
@@ -119,6 +120,9 @@ fn on_the_host(point: &str) -> bool {
 
 #[test]
 fn hooks_of_the_runtime_are_in_its_namespaces() {
+    if !Runtime::new().needs_our_mounts() {
+        return;
+    }
     for point in ["prestart", "createRuntime", "poststart", "poststop"] {
         assert!(on_the_host(point), "{point}");
     }

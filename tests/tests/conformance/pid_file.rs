@@ -45,7 +45,10 @@ fn of_exec_detached() {
         .ok();
     let orphan = super::exec::Orphan::of(&file);
     let pid = orphan.pid();
-    assert_eq!(std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap(), "sleep\n");
+    // exec may return a moment before its process has become the program.
+    husk_tests::wait_until("the pid is the program's", || {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap() == "sleep\n"
+    });
     assert_ne!(pid, container.pid());
     drop(orphan);
 }

@@ -95,6 +95,21 @@ fn exec_has_an_agent_too() {
 }
 
 #[test]
+fn waiting_for_the_agent_can_be_left_to_fatal_signals() {
+    let dir = temp_dir();
+    let path = dir.path().join("agent");
+    let socket = UnixListener::bind(&path).unwrap();
+    let mut bundle = Bundle::script("mkdir /x; echo $? >/result; exec sleep 100000");
+    let mut profile = profile(Some(&path));
+    profile["flags"] = json!(["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]);
+    bundle.set("/linux/seccomp", profile);
+    let runtime = Runtime::new();
+    let _container = runtime.start(&bundle);
+    drop(receive(&socket));
+    wait_until("mkdir was answered", || bundle.rootfs().join("result").exists());
+}
+
+#[test]
 fn a_notification_without_an_agent_is_an_error() {
     refused(|bundle| bundle.set("/linux/seccomp", profile(None)));
 }

@@ -1,7 +1,7 @@
 //! `state`: what a container is.
 
 use super::{document, idle, same};
-use husk_tests::{Bundle, Container, Runtime, run};
+use husk_tests::{Bundle, Container, Runtime, run, wait_until};
 use serde_json::json;
 
 #[test]
@@ -14,7 +14,10 @@ fn it_has_what_the_specification_requires() {
     assert_eq!(state["status"], "running");
     assert_eq!(state["bundle"].as_str(), bundle.path().to_str());
     let pid = state["pid"].as_u64().unwrap();
-    assert_eq!(std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap(), "sleep\n");
+    // A runtime's start may return a moment before its process has become the program.
+    wait_until("the pid is the program's", || {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap() == "sleep\n"
+    });
 }
 
 #[test]

@@ -45,6 +45,8 @@ updates! {
     no_cpu_quota: ["--cpu-quota", "-1"] => "cpu.max" "max 100000";
     cpuset: ["--cpuset-cpus", "0"] => "cpuset.cpus" "0";
     cpu_idle: ["--cpu-idle", "1"] => "cpu.idle" "1";
+    cpu_burst: ["--cpu-burst", "10000"] => "cpu.max.burst" "10000";
+    cpuset_mems: ["--cpuset-mems", "0"] => "cpuset.mems" "0";
 }
 
 /// Updates by a document that `how` passes on.
@@ -103,6 +105,48 @@ fn of_a_created_container() {
     let container = runtime.create(&bundle);
     container.call_with("update", &["--pids-limit", "33"], &[]).ok();
     assert_eq!(std::fs::read_to_string(group.dir().join("pids.max")).unwrap(), "33\n");
+}
+
+#[test]
+fn cpu_share() {
+    if needs("cpu") {
+        let weight =
+            |shares: &str| updated(&["--cpu-share", shares], &["cpu.weight"])[0].parse::<u64>().unwrap();
+        assert!(weight("2") < weight("2048"));
+    }
+}
+
+#[test]
+fn a_weight_of_block_devices_is_taken() {
+    if needs("io") {
+        updated(&["--blkio-weight", "300"], &[]);
+    }
+}
+
+#[test]
+fn less_memory_than_is_in_use_is_an_error_where_that_is_to_be_checked() {
+    if !needs("memory") {
+        return;
+    }
+    let runtime = Runtime::new();
+    let (bundle, container) =
+        idle(&runtime, |bundle| bundle.set("/linux/resources/memory", json!({"limit": 128 << 20})));
+    let path = bundle.path().join("resources.json");
+    std::fs::write(&path, json!({"memory": {"limit": 4096, "checkBeforeUpdate": true}}).to_string()).unwrap();
+    assert_ne!(container.call_with("update", &["--resources", path.to_str().unwrap()], &[]).code, 0);
+    assert_eq!(container.status(), "running");
+}
+
+#[test]
+fn intel_rdt_without_the_hardware_is_an_error() {
+    let runtime = Runtime::new();
+    if !runtime.needs_groups() || std::path::Path::new("/sys/fs/resctrl/schemata").exists() {
+        return;
+    }
+    let (_bundle, container) = idle(&runtime, same);
+    for flags in [["--l3-cache-schema", "L3:0=f"], ["--mem-bw-schema", "MB:0=50"]] {
+        assert_ne!(container.call_with("update", &flags, &[]).code, 0, "{flags:?}");
+    }
 }
 
 #[test]
