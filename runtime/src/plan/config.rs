@@ -1,6 +1,6 @@
 //! Reading config.json, and what husk knows but does not do.
 
-use super::{Error, Result, json};
+use super::{Error, Result, json, names};
 use anyhow::{Context as _, bail};
 use oci_spec::runtime::{Linux, LinuxResources, Process, Spec};
 use serde_json::{Map, Value};
@@ -17,12 +17,17 @@ pub fn read(path: &Path) -> anyhow::Result<(Spec, Vec<u8>)> {
     if text.len() as u64 > MAX {
         bail!("{} is larger than {} MiB", path.display(), MAX >> 20);
     }
-    let spec = parse(&text)?;
-    Ok((spec, text))
+    let text = names::corrected(&text);
+    let spec = parse_corrected(&text)?;
+    Ok((spec, text.into_owned()))
 }
 
 /// Parses a configuration. An error names the place in it.
 pub fn parse(text: &[u8]) -> anyhow::Result<Spec> {
+    parse_corrected(&names::corrected(text))
+}
+
+fn parse_corrected(text: &[u8]) -> anyhow::Result<Spec> {
     let mut spec: Spec = completed(text, "config.json", "/process")?;
     let resources = spec.linux_mut().as_mut().and_then(|linux| linux.resources_mut().as_mut());
     let zero = |resources: &&mut LinuxResources| resources.pids().is_some_and(|pids| pids.limit() == 0);
@@ -42,8 +47,9 @@ pub fn resources(value: &Value) -> serde_json::Result<LinuxResources> {
 
 /// `linux.resources` as a file of its own. An error names the file and the place in it.
 pub fn resources_file(text: &[u8], file: &str) -> anyhow::Result<LinuxResources> {
-    let mut resources = json::parse(text, file)?;
-    let whole: Value = json::parse(text, file)?;
+    let text = names::corrected(text);
+    let mut resources = json::parse(&text, file)?;
+    let whole: Value = json::parse(&text, file)?;
     unset_pids(&mut resources, Some(&whole));
     Ok(resources)
 }
@@ -57,7 +63,7 @@ fn unset_pids(resources: &mut LinuxResources, value: Option<&Value>) {
 
 /// Parses a process, as `exec --process` is given it. An error names the file and the place in it.
 pub fn process(text: &[u8], file: &str) -> anyhow::Result<Process> {
-    completed(text, file, "")
+    completed(&names::corrected(text), file, "")
 }
 
 /// Parses what has a process in it. The document is only gone through again where it could not be read as it is.

@@ -9,6 +9,7 @@ pub mod hooks;
 pub mod ids;
 pub mod json;
 pub mod mounts;
+pub mod names;
 pub mod namespaces;
 pub mod net_devices;
 pub mod paths;

@@ -55,3 +55,16 @@ fn what_a_hook_mounts_into_the_root_by_its_path_is_there() {
     assert!(runtime.run(&bundle).ok().text().starts_with("by-hook /mnt tmpfs"));
     assert!(bundle.rootfs().join("tmp/by-directory").exists());
 }
+
+#[test]
+fn names_of_properties_may_be_in_another_case() {
+    // As with runc: passed over, this would be a root that can be written to.
+    let mut bundle = Bundle::script("touch /x 2>/dev/null || echo read-only; hostname");
+    bundle.spec["root"].as_object_mut().unwrap().remove("readonly");
+    bundle.set("/root/readOnly", true).set("/Hostname", "here");
+    bundle.spec.as_object_mut().unwrap().remove("hostname");
+    let runtimes = std::iter::once(Runtime::husk()).chain(Runtime::peer("runc"));
+    for runtime in runtimes {
+        assert_eq!(runtime.run(&bundle).ok().text(), "read-only\nhere", "{runtime:?}");
+    }
+}
