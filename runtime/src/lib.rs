@@ -21,6 +21,7 @@ mod process;
 mod record;
 mod socket;
 mod state;
+mod terminal;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 use std::process::ExitCode;

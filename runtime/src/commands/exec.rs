@@ -7,11 +7,12 @@ mod user;
 use super::{ExitWith, target::Target};
 use crate::{
     cli::Global,
-    foreground::{self, Signals},
+    foreground::{Foreground, Signals},
     launch,
     plan::{self, config},
     process::creds,
     state::Status,
+    terminal,
 };
 use anyhow::{Context as _, bail};
 use husk_exit::WaitStatus;
@@ -119,23 +120,21 @@ fn execute(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     if namespaces.has_own_or_joined(plan::namespaces::Kind::User) {
         creds::give_streams_from_host(&process, &namespaces.maps);
     }
+    // What comes while the process is made is the program's, too.
+    let signals = if args.detach { None } else { Some(Signals::hold()?) };
     let ready = session.join()?;
-    let started = finish_start(&ready, args);
-    let signals = match started {
-        Ok(signals) => signals,
-        Err(error) => {
-            // It waits at its barrier, and would for ever.
-            let _ = husk_sys::send::to_pidfd(ready.child.pidfd.as_fd(), 9);
-            return Err(error);
-        }
-    };
+    // It waits at its barrier, and would for ever; or nobody would see its terminal.
+    let kill = |_: &_| drop(husk_sys::send::to_pidfd(ready.child.pidfd.as_fd(), 9));
+    finish_start(&ready, args).inspect_err(kill)?;
     let Some(signals) = signals else { return Ok(ExitCode::SUCCESS) };
-    let ended = foreground::wait(&ready.child, &signals, ready.master, None, |_| {})?;
+    let mut foreground = Foreground::new(signals, ready.master).inspect_err(kill)?;
+    let ended = foreground.wait(&ready.child, None, |_| {})?;
+    foreground.flush()?;
     Ok(ExitCode::from(WaitStatus::new(ended.raw).shell_code()))
 }
 
-/// Tells who wants to know of the process, and lets it go. Gives the signals to pass on where husk stays.
-fn finish_start(ready: &Ready, args: &Args) -> anyhow::Result<Option<Signals>> {
+/// Tells who wants to know of the process, and lets it go.
+fn finish_start(ready: &Ready, args: &Args) -> anyhow::Result<()> {
     if let Some(path) = &args.pidfd_socket {
         crate::socket::send_fd(path, ready.child.pidfd.as_fd(), b"pidfd")
             .with_context(|| format!("send the pidfd to --pidfd-socket {}", path.display()))?;
@@ -144,9 +143,8 @@ fn finish_start(ready: &Ready, args: &Args) -> anyhow::Result<Option<Signals>> {
         crate::state::write_atomic(path, ready.child.pid.to_string().as_bytes(), 0o644)
             .context("--pid-file")?;
     }
-    let signals = if args.detach { None } else { Some(Signals::hold()?) };
-    ready.start()?;
-    Ok(signals)
+    ready.master.iter().for_each(terminal::prepare);
+    ready.start()
 }
 
 fn check_status(target: &Target, args: &Args) -> anyhow::Result<()> {

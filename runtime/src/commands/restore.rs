@@ -7,7 +7,7 @@ use crate::{
         restore::{self, Restored, Wanted},
     },
     cli::Global,
-    foreground::{self, Signals},
+    foreground::{Foreground, Signals},
     launch::Options,
     record,
 };
@@ -81,7 +81,11 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     drop(lock);
     let started_ns = record::now_ns();
     let note = |number| super::kill::record(&target, number, SignalCause::Forwarded);
-    let ended = foreground::wait(&child, &signals, master, None, note)?;
+    let mut foreground = Foreground::new(signals, master).inspect_err(|_| {
+        let _ = target.dir.lock().map(|_lock| super::delete::delete(&target, true));
+    })?;
+    let ended = foreground.wait(&child, None, note)?;
     run::finish(&target, false, started_ns, ended)?;
+    foreground.flush()?;
     Ok(ExitCode::from(WaitStatus::new(ended.raw).shell_code()))
 }

@@ -3,10 +3,10 @@
 use super::{new::New, target::Target};
 use crate::{
     cli::Global,
-    foreground::{self, Signals},
+    foreground::{Foreground, Signals},
     launch::{self, Launched, Options},
     notify::Notify,
-    record,
+    record, terminal,
 };
 use anyhow::Context as _;
 use husk_exit::{SignalCause, WaitStatus};
@@ -39,8 +39,10 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         become_subreaper()?;
     }
     let options = Options { detach: args.detach, fifo: false, ..args.new.options() };
-    let mut launched = launch::launch(global, &options)?;
+    // What comes while the container is made is the program's, too.
     let signals = if args.detach { None } else { Some(Signals::hold()?) };
+    let mut launched = launch::launch(global, &options)?;
+    launched.master.iter().for_each(terminal::prepare);
     if !args.detach {
         record::reserve(&launched.dir);
     }
@@ -60,8 +62,12 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 
     let target = Target { dir, state };
     let note = |number| super::kill::record(&target, number, SignalCause::Forwarded);
-    let ended = foreground::wait(&child, &signals, master, notify, note)?;
+    let mut foreground = Foreground::new(signals, master).inspect_err(|_| {
+        let _ = target.dir.lock().map(|_lock| super::delete::delete(&target, true));
+    })?;
+    let ended = foreground.wait(&child, notify, note)?;
     finish(&target, args.keep, started_ns, ended)?;
+    foreground.flush()?;
     Ok(ExitCode::from(WaitStatus::new(ended.raw).shell_code()))
 }
 

@@ -51,7 +51,8 @@ pub fn run(hook: &Hook, state: &State, status: Status) -> std::result::Result<()
     if let Some(env) = &hook.env {
         command.env_clear().envs(env.iter().map(|(key, value)| (key, value)));
     }
-    let mut child = command
+    // husk holds signals back while it stays with a container.
+    let mut child = husk_sys::signal::unmasked(&mut command)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::from(said.try_clone().map_err(|error| fail(&error))?))

@@ -11,7 +11,7 @@ use husk_sys::{
     Errno,
     clone::{self, Child, Fork},
     exec::exit_now,
-    fd,
+    fd, signal,
 };
 use rustix::{
     fs::{CWD, Mode, OFlags},
@@ -78,6 +78,8 @@ pub fn spawn(target: &Target<'_>) -> anyhow::Result<Side> {
     match fork {
         Fork::Child => {
             drop(ours);
+            // husk may hold signals back for the program; what is not the program yet ends by them.
+            let _ = signal::set_mask(&signal::Set::empty());
             if stage {
                 let result = run_stage(target, &theirs);
                 if let Err(failure) = result {
@@ -104,7 +106,7 @@ pub fn ending(child: &Child, killed: &str) -> String {
     match rustix::process::waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED) {
         Ok(Some(status)) => match status.terminating_signal() {
             Some(9) => format!("was killed (SIGKILL){killed}"),
-            Some(signal) => format!("was killed by signal {signal}"),
+            Some(number) => format!("was killed by signal {number}"),
             None => format!("ended with code {}", status.exit_status().unwrap_or(-1)),
         },
         _ => "ended".to_owned(),

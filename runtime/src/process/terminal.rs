@@ -29,11 +29,6 @@ pub fn open(root: BorrowedFd<'_>, size: Option<(u16, u16)>, channel: &Channel) -
     // By the master itself, not by the name of the slave, under which there may be something else (CVE-2025-52565).
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let slave = rustix::pty::ioctl_tiocgptpeer(&master, flags).step(|| "open the terminal's slave".into())?;
-    // Lines end as the program wrote them: the terminal at the other end adds the carriage returns (as with runc).
-    let mut modes = rustix::termios::tcgetattr(&slave).step(|| "read the terminal's modes".into())?;
-    modes.output_modes.remove(rustix::termios::OutputModes::ONLCR);
-    rustix::termios::tcsetattr(&slave, rustix::termios::OptionalActions::Now, &modes)
-        .step(|| "set the terminal's modes".into())?;
     if let Some((columns, rows)) = size {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         rustix::termios::tcsetwinsize(&slave, size).step(|| "set process.consoleSize".into())?;

@@ -91,6 +91,19 @@ pub fn reset() {
     let _ = set_mask(&Set::empty());
 }
 
+/// Has a program started with no signal blocked, whatever this process blocks.
+pub fn unmasked(command: &mut std::process::Command) -> &mut std::process::Command {
+    use std::os::unix::process::CommandExt as _;
+    // SAFETY: between fork and exec only sigprocmask is called, which is async-signal-safe.
+    unsafe { command.pre_exec(|| Ok(set_mask(&Set::empty()).map(drop)?)) }
+}
+
+/// This process's group; 0 for one that is not of this PID namespace, for which rustix has no form.
+pub fn own_group() -> i32 {
+    // SAFETY: getpgrp has no arguments and can't fail.
+    unsafe { libc::getpgrp() }
+}
+
 /// Ends this process with code 128+n when one of these signals comes. A PID namespace's first process gets no signal that
 /// it has no handler for (pid_namespaces(7)).
 pub fn end_at(signals: &[i32]) {

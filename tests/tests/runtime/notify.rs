@@ -60,16 +60,20 @@ impl Drop for Service {
     }
 }
 
-/// The socket as the program sees it: by the variable of its environment, in its own mounts.
+/// The socket as the program sees it: by the variable of its environment, in its own mounts. A process that is still to
+/// become the program has husk's environment.
 fn inside(container: &Container<'_>) -> PathBuf {
     let pid = container.pid();
-    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
-    let value = environment
-        .split(|byte| *byte == 0)
-        .find_map(|entry| entry.strip_prefix(b"NOTIFY_SOCKET="))
-        .expect("NOTIFY_SOCKET in the program's environment");
-    let path = std::str::from_utf8(value).unwrap().trim_start_matches('/');
-    PathBuf::from(format!("/proc/{pid}/root")).join(path)
+    let mut path = None;
+    wait_until("NOTIFY_SOCKET is in the program's environment", || {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
+        path = environment
+            .split(|byte| *byte == 0)
+            .find_map(|entry| entry.strip_prefix(b"NOTIFY_SOCKET=/run/notify/"))
+            .map(|name| String::from_utf8_lossy(name).into_owned());
+        path.is_some()
+    });
+    PathBuf::from(format!("/proc/{pid}/root/run/notify")).join(path.unwrap())
 }
 
 fn say(container: &Container<'_>, text: &str) {
