@@ -29,7 +29,11 @@ impl Bundle {
         for dir in ["bin", "dev", "etc", "proc", "sys", "tmp", "root", "mnt", "usr", "var"] {
             std::fs::create_dir(root.join(dir)).expect("a folder of the root filesystem");
         }
-        std::fs::copy(busybox(), root.join("bin/busybox")).expect("busybox");
+        // Not by this process: a program that another thread starts at this moment has the new file open for writing until
+        // it is executed, and meanwhile nobody can execute the file (ETXTBSY).
+        let mut copy = std::process::Command::new(busybox());
+        copy.arg("cp").arg(busybox()).arg(root.join("bin/busybox"));
+        crate::run(&mut copy).ok();
         for applet in APPLETS {
             symlink("busybox", root.join("bin").join(applet)).expect("a link to busybox");
         }
