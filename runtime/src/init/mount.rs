@@ -139,10 +139,19 @@ pub fn open_bind(path: &Path, recursive: bool, place: &str) -> Result<OwnedFd> {
 
 /// Gives a bind mount its attributes.
 pub fn attributes(tree: BorrowedFd<'_>, mount: &Mount) -> Result<()> {
-    change(tree, mount.attributes, false)
-        .and_then(|()| change(tree, mount.recursive, true))
-        .step(|| format!("set options of {}", mount.place()))
+    change(tree, mount.attributes, false).and_then(|()| change(tree, mount.recursive, true)).map_err(|errno| {
+        let place = mount.place();
+        match errno {
+            Errno::PERM if !(mount.attributes.clear | mount.recursive.clear).is_empty() => Failure::text(format!(
+                "set options of {place}: its source is ro, nosuid, nodev or noexec, which a user namespace may not \
+                 take off (rw, suid, dev, exec)"
+            )),
+            errno => Failure::call(format!("set options of {place}"), errno),
+        }
+    })
 }
+
+const ACCESS_TIME: u64 = MountAttrFlags::MOUNT_ATTR__ATIME.bits() as u64;
 
 fn change(tree: BorrowedFd<'_>, change: Change, recursive: bool) -> husk_sys::Result<()> {
     if change.is_empty() {
@@ -150,12 +159,10 @@ fn change(tree: BorrowedFd<'_>, change: Change, recursive: bool) -> husk_sys::Re
     }
     let (set, clear) = (u64::from(change.set.bits()), u64::from(change.clear.bits()));
     match set_attributes(tree, Attributes { set, clear, ..Attributes::default() }, recursive) {
-        // What the owner of an outer user namespace has locked can't be cleared; the mount is stricter than asked for, and
-        // what was to be set still can be.
-        Err(Errno::PERM) if clear != 0 => {
-            let access_time = u64::from(MountAttrFlags::MOUNT_ATTR__ATIME.bits());
-            let set = set & !access_time;
-            set_attributes(tree, Attributes { set, ..Attributes::default() }, recursive)
+        // How access times are kept may be locked by the owner of an outer user namespace; no program relies on it.
+        Err(Errno::PERM) if clear & ACCESS_TIME != 0 => {
+            let (set, clear) = (set & !ACCESS_TIME, clear & !ACCESS_TIME);
+            set_attributes(tree, Attributes { set, clear, ..Attributes::default() }, recursive)
         }
         result => result,
     }
@@ -249,6 +256,8 @@ fn remount(mount: &Mount, root: BorrowedFd<'_>, options: &[(usize, String, Optio
     let set = mount.attributes.set;
     let attributes = Change { set, clear: mount.attributes.clear | (all - set) };
     change(target.as_fd(), attributes, false)
+        // What is locked stays, unless it was named.
+        .or_else(|_| change(target.as_fd(), mount.attributes, false))
         .and_then(|()| change(target.as_fd(), mount.recursive, true))
         .step(|| format!("set options of {place}"))?;
     if !options.is_empty() {

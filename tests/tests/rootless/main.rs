@@ -209,6 +209,26 @@ fn several_ranges_by_newuidmap_and_newgidmap() {
     }
 }
 
+/// A read-only mount, made by root before the user's husk is run.
+const LOCKED: &str =
+    "mkdir locked && mount -t tmpfs tmpfs locked && mount -o remount,bind,ro,nosuid locked &&
+    exec \"$0\" \"$@\"";
+
+#[test]
+fn what_root_has_locked_stays_and_is_an_error_where_the_contrary_is_asked_for() {
+    let options = |options: &[&str]| {
+        let mut home = Home::new(&["grep", " /mnt ", "/proc/self/mounts"]).with_user_namespace();
+        home.bundle.mount("/mnt", "bind", "locked", options);
+        home.sh_around(&["unshare", "--mount", "sh", "-c", LOCKED], "$H run c")
+    };
+    let done = options(&["bind", "nodev", "noatime"]).ok();
+    assert!(done.text().contains(" ro,nosuid,nodev,"), "{done:?}");
+    for option in ["rw", "suid", "rsuid"] {
+        let done = options(&["bind", option]).expect_code(1);
+        assert!(done.stderr.contains("set options of mounts[") && done.stderr.contains("(/mnt)"), "{done:?}");
+    }
+}
+
 #[test]
 fn whether_lacking_rights_on_cgroups_are_forgiven() {
     let mut home = Home::new(&["echo", "it ran"]).with_user_namespace();
