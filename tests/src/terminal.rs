@@ -10,14 +10,15 @@ pub fn in_terminal(command: &Command) -> Done {
     script(command, "")
 }
 
-/// [`in_terminal`], whose size is 33 rows of 77 columns until the file `first` is there, and then 40 rows of 90.
+/// [`in_terminal`], whose size is 33 rows of 77 columns until the file `first` is there, and then 40 rows of 90, for
+/// [`resize_watcher`].
 #[track_caller]
 pub fn in_resized_terminal(command: &Command, first: &Path) -> Done {
     let first = first.display();
     // Again and again, as podman at times misses a size that comes while it attaches; a size that stays the same says nothing.
     let resize = format!(
         "until [ -e '{first}' ]; do stty rows 33 cols 76; stty rows 33 cols 77; sleep 0.5; done; \
-         while stty rows 40 cols 89; do stty rows 40 cols 90; sleep 0.5; done"
+         until [ -e '{first}2' ]; do stty rows 40 cols 89; stty rows 40 cols 90; sleep 0.5; done"
     );
     script(command, &format!("stty rows 33 cols 77; ({resize}) </dev/tty 2>/dev/null & "))
 }
@@ -27,7 +28,7 @@ pub fn in_resized_terminal(command: &Command, first: &Path) -> Done {
 pub fn resize_watcher(first: &str) -> String {
     format!(
         "tty; trap 'echo changed' WINCH; until [ \"$(stty size)\" = '33 77' ]; do sleep 0.1; done; touch {first}; \
-         until [ \"$(stty size)\" = '40 90' ]; do sleep 0.1; done; exit 6"
+         until [ \"$(stty size)\" = '40 90' ]; do sleep 0.1; done; touch {first}2; sleep 1; exit 6"
     )
 }
 

@@ -22,8 +22,7 @@ fn a_terminal_that_changes_its_size() {
     let shared = podman.path().join("shared");
     std::fs::create_dir(&shared).unwrap();
     let bind = format!("{}:/s", shared.display());
-    let run =
-        ["run", "-it", "--rm", "--network=none", "--cgroup-parent", podman.parent(), "-v", &bind, "busybox"];
+    let run = ["run", "-it", "--network=none", "--cgroup-parent", podman.parent(), "-v", &bind, "busybox"];
     let watcher = resize_watcher("/s/first");
     let command = podman.command(&[&run[..], &["sh", "-c", &watcher]].concat());
     let done = in_resized_terminal(&command, &shared.join("first")).expect_code(6);
