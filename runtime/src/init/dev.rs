@@ -7,7 +7,7 @@ use crate::{
 };
 use husk_sys::Errno;
 use rustix::{
-    fs::{AtFlags, CWD, FileType, Gid, Mode, Uid},
+    fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid},
     mount::OpenTreeFlags,
 };
 use std::{
@@ -101,6 +101,36 @@ fn bind(device: &Device, root: BorrowedFd<'_>) -> Result<()> {
     }
     let target = resolve::ensure(root, &device.path, Make::File)?;
     mount::attach(tree.as_fd(), target.as_fd()).step(|| format!("bind {}", device.place()))
+}
+
+/// Gives the program the container's own /dev/null where a standard stream is the host's. containerd opens that for reading
+/// alone, and a program could not write to it; and what is of the container's own is no matter of criu's.
+pub fn null_streams(root: BorrowedFd<'_>) -> Result<()> {
+    let number = rustix::fs::makedev(1, 3);
+    let is_null = |fd: BorrowedFd<'_>| {
+        rustix::fs::fstat(fd).is_ok_and(|stat| {
+            FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == number
+        })
+    };
+    let (input, output, error) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let nulls = [input.as_fd(), output.as_fd(), error.as_fd()].map(is_null);
+    if nulls == [false; 3] {
+        return Ok(());
+    }
+    // The image may have something else there, and the group's device rules may deny it: then the streams stay.
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let own = rustix::fs::openat2(root, "dev/null", flags, Mode::empty(), ResolveFlags::IN_ROOT);
+    let Some(own) = own.ok().filter(|fd| is_null(fd.as_fd())) else { return Ok(()) };
+    if nulls[0] {
+        rustix::stdio::dup2_stdin(&own).step(|| "replace /dev/null as standard input".into())?;
+    }
+    if nulls[1] {
+        rustix::stdio::dup2_stdout(&own).step(|| "replace /dev/null as standard output".into())?;
+    }
+    if nulls[2] {
+        rustix::stdio::dup2_stderr(&own).step(|| "replace /dev/null as standard error".into())?;
+    }
+    Ok(())
 }
 
 /// Puts the terminal's slave on /dev/console, by its descriptor (CVE-2025-52565).

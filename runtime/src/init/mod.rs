@@ -123,6 +123,9 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
     if let Some(slave) = &slave {
         dev::console(root.as_fd(), slave)?;
     }
+    if slave.is_none() {
+        dev::null_streams(root.as_fd())?;
+    }
     root::finish(plan, &root)?;
     root::change(plan, &root, unpivoted.as_ref())?;
     drop((root, unpivoted));

@@ -58,3 +58,12 @@ fn run_with_a_terminal_that_changes_its_size() {
     let done = in_resized_terminal(&command, &bundle.rootfs().join("tmp/first")).expect_code(6);
     assert!(done.stdout.contains("/dev/pts/0") && done.stdout.contains("changed"), "{done:?}");
 }
+
+#[test]
+fn streams_to_nowhere_can_be_written() {
+    let containerd = Containerd::new();
+    // containerd's shim opens /dev/null for reading alone.
+    let mut bundle =
+        Bundle::script("echo nowhere; echo nowhere >&2; test \"$(stat -Lc %t,%T /proc/$$/fd/1)\" = 1,3");
+    containerd.run("box", &mut bundle, &["--rm", "--null-io"]).ok();
+}
