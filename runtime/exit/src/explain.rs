@@ -105,8 +105,14 @@ fn evidence(record: &ExitRecord) -> Vec<String> {
     }
     match (record.started_ns, record.finished_ns) {
         (0, 0) => {}
+        (0, end) if matches!(record.outcome, Outcome::Unknown { .. }) => {
+            list.push(format!("found ended {}", time::rfc3339(end)));
+        }
         (0, end) => list.push(format!("ended {}", time::rfc3339(end))),
         (start, 0) => list.push(format!("started {}, end not recorded", time::rfc3339(start))),
+        (start, end) if matches!(record.outcome, Outcome::Unknown { .. }) => {
+            list.push(format!("started {}, found ended {}", time::rfc3339(start), time::rfc3339(end)))
+        }
         (start, end) => list.push(format!(
             "started {}, ended {}, ran {}",
             time::rfc3339(start),
@@ -115,12 +121,11 @@ fn evidence(record: &ExitRecord) -> Vec<String> {
         )),
     }
     for sent in &record.sent {
-        let before = time::span(record.finished_ns.saturating_sub(sent.at_ns));
-        list.push(format!(
-            "husk sent {} {before} before the end: {}",
-            signal_name(sent.signal),
-            cause(sent.cause)
-        ));
+        let when = match record.outcome {
+            Outcome::Unknown { .. } => format!("at {}", time::rfc3339(sent.at_ns)),
+            _ => format!("{} before the end", time::span(record.finished_ns.saturating_sub(sent.at_ns))),
+        };
+        list.push(format!("husk sent {} {when}: {}", signal_name(sent.signal), cause(sent.cause)));
     }
     if let Some(oom) = &record.oom {
         oom_evidence(&mut list, oom);
@@ -212,6 +217,7 @@ fn advice(record: &ExitRecord, verdict: &Verdict) -> Vec<String> {
         Verdict::Unknown { reason } => list.push(match reason {
             UnknownReason::NodeRebooted => "Look at the machine's log for the reason of the reboot.",
             UnknownReason::MonitorDied => "Look in the machine's log for who killed the monitor; the OOM killer is a common one.",
+            UnknownReason::WatchedElsewhere => "Ask that program for the exit code: podman inspect, docker inspect, ctr task ls.",
             _ => "The container's own log may say how it ended.",
         }),
     }

@@ -27,6 +27,11 @@ impl Kept {
         Kept { dir: root.join("@exits") }
     }
 
+    /// Whether there is one.
+    pub fn exists(&self) -> bool {
+        self.dir.is_dir()
+    }
+
     /// Path of the record of container `id`, whether it is there or not.
     pub fn path(&self, id: &str) -> PathBuf {
         if id.len() <= NAME {
@@ -38,6 +43,27 @@ impl Kept {
         });
         let begin: String = id.chars().take(NAME - 20).collect();
         self.dir.join(format!("{begin}@{hash:016x}.json"))
+    }
+
+    /// The ids of all containers whose records are here.
+    pub fn ids(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let id = |entry: io::Result<fs::DirEntry>| {
+            let entry = entry.ok()?;
+            let name = entry.file_name().into_string().ok()?;
+            match name.strip_suffix(".json")? {
+                // The name of a long id is cut: its record has the whole of it.
+                cut if cut.contains('@') => match crate::read(&entry.path()) {
+                    Ok(crate::Found::Record(record)) => Some(record.id),
+                    _ => None,
+                },
+                id => Some(id.to_string()),
+            }
+        };
+        Ok(entries.filter_map(id).collect())
     }
 
     /// Moves the record at `record` here. One that is not there is no error: then nothing was recorded.

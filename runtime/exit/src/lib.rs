@@ -27,5 +27,6 @@ pub use record::{
     UnknownReason,
 };
 pub use status::{WaitStatus, signal_name};
-pub use store::{Error, Found, RESERVED_SIZE, Reserved, read, read_sent, write};
+pub use store::{Error, Found, RESERVED_SIZE, Reserved, note, read, read_sent, write};
+pub use time::rfc3339;
 pub use verdict::Verdict;

@@ -157,6 +157,9 @@ fn unknown(reason: UnknownReason) -> &'static str {
         }
         UnknownReason::NodeRebooted => "How it ended is unknown: the node rebooted while it ran.",
         UnknownReason::Damaged => "How it ended is unknown: its exit record is damaged.",
+        UnknownReason::WatchedElsewhere => {
+            "Its exit code is known to the program that waited for it (its engine), not to husk."
+        }
         UnknownReason::Other => "How it ended is told in words that only a newer husk knows.",
     }
 }

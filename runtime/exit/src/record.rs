@@ -109,6 +109,8 @@ pub enum UnknownReason {
     NodeRebooted,
     /// The record on disk is damaged.
     Damaged,
+    /// Another program waited for the container: an engine, which was told the status and did not pass it on.
+    WatchedElsewhere,
     /// A word of a newer husk.
     #[serde(other)]
     Other,

@@ -115,19 +115,28 @@ impl Reserved {
 
 /// Writes a record under a new name beside `path`, then renames it over `path`; durable on return.
 pub fn write(path: &Path, record: &ExitRecord) -> Result<(), Error> {
+    replace(path, record, true)?;
+    sync_dir(path)
+}
+
+/// As [`write`], but left to the kernel to put on the disk: for evidence that nobody was promised.
+pub fn note(path: &Path, record: &ExitRecord) -> Result<(), Error> {
+    replace(path, record, false)
+}
+
+fn replace(path: &Path, record: &ExitRecord, durable: bool) -> Result<(), Error> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".{}.tmp", std::process::id()));
     let tmp = path.with_file_name(name);
-    let result = write_tmp(&tmp, record)
-        .and_then(|()| std::fs::rename(&tmp, path).map_err(|e| Error::io("rename", &tmp, e)))
-        .and_then(|()| sync_dir(path));
+    let result = write_tmp(&tmp, record, durable)
+        .and_then(|()| std::fs::rename(&tmp, path).map_err(|e| Error::io("rename", &tmp, e)));
     if result.is_err() {
         let _ = std::fs::remove_file(&tmp);
     }
     result
 }
 
-fn write_tmp(tmp: &Path, record: &ExitRecord) -> Result<(), Error> {
+fn write_tmp(tmp: &Path, record: &ExitRecord, durable: bool) -> Result<(), Error> {
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -137,7 +146,10 @@ fn write_tmp(tmp: &Path, record: &ExitRecord) -> Result<(), Error> {
         .open(tmp)
         .map_err(|e| Error::io("open", tmp, e))?;
     file.write_all(&encode(record, RESERVED_SIZE)).map_err(|e| Error::io("write", tmp, e))?;
-    file.sync_data().map_err(|e| Error::io("fdatasync", tmp, e))
+    if durable {
+        file.sync_data().map_err(|e| Error::io("fdatasync", tmp, e))?;
+    }
+    Ok(())
 }
 
 /// Reads what is at `path`.

@@ -1,7 +1,7 @@
 //! Times and spans as text.
 
-/// `2026-11-21T08:15:00.123456789Z`
-pub(crate) fn rfc3339(epoch_ns: u64) -> String {
+/// A time in nanoseconds since the epoch: `2026-11-21T08:15:00.123456789Z`.
+pub fn rfc3339(epoch_ns: u64) -> String {
     let (seconds, ns) = (epoch_ns / 1_000_000_000, epoch_ns % 1_000_000_000);
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);

@@ -51,6 +51,10 @@ impl Verdict {
         let status = match &record.outcome {
             Outcome::Status { .. } => record.status(),
             Outcome::NotStarted { failure } => return Verdict::CannotRun { failure: failure.clone() },
+            // Nobody saw the end, but the kernel has named init as the one that it killed.
+            Outcome::Unknown { .. } if oom_killed(record, true) == Some(true) => {
+                return Verdict::OomKilled { certain: true };
+            }
             Outcome::Unknown { reason } => return Verdict::Unknown { reason: *reason },
             Outcome::Other => return Verdict::Unknown { reason: UnknownReason::Other },
         };

@@ -6,6 +6,7 @@ use crate::cli::Global;
 use crate::launch;
 use crate::log;
 use crate::plan::{self, hooks::Hook};
+use crate::record;
 use crate::state::{Dir, Status, id};
 use anyhow::{Context as _, bail};
 use husk_cgroup::{Cgroup, Hierarchy, path};
@@ -67,7 +68,12 @@ pub fn delete(target: &Target, force: bool) -> anyhow::Result<()> {
             )
         }
     }
+    // One that was never started has no end to explain.
+    let started = !target.dir.has_fifo() && target.state.creator.is_none();
     end_init(target)?;
+    if started {
+        record::keep_unwatched(&target.dir, &target.state);
+    }
     if let Some(path) = &target.state.cgroup {
         remove_group(&Cgroup::open(path))?;
     }

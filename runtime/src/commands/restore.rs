@@ -7,6 +7,7 @@ use crate::{
         restore::{self, Restored, Wanted},
     },
     cli::Global,
+    clock,
     foreground::{Foreground, Signals},
     launch::Options,
     record,
@@ -79,7 +80,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::hold()?;
     record::reserve(&target.dir);
     drop(lock);
-    let started_ns = record::now_ns();
+    let started_ns = clock::now_ns();
     let note = |number| super::kill::record(&target, number, SignalCause::Forwarded);
     let mut foreground = Foreground::new(signals, master).inspect_err(|_| {
         let _ = target.dir.lock().map(|_lock| super::delete::delete(&target, true));

@@ -3,6 +3,7 @@
 use super::{new::New, target::Target};
 use crate::{
     cli::Global,
+    clock,
     foreground::{Foreground, Signals},
     launch::{self, Launched, Options},
     notify::Notify,
@@ -47,7 +48,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         record::reserve(&launched.dir);
     }
     let notify = Notify::listen(launched.dir.path())?;
-    let started_ns = record::now_ns();
+    let started_ns = clock::now_ns();
     launched.start()?;
     let Launched { dir, state, child, master, lock, rollback, .. } = launched;
     rollback.keep();

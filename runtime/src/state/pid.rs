@@ -14,6 +14,9 @@ pub struct Identity {
     pub start: u64,
 }
 
+/// A clock tick in the kernel's files: USER_HZ is 100 on all machines that husk runs on.
+const TICK_NS: u64 = 10_000_000;
+
 /// Where a process stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
@@ -43,6 +46,29 @@ impl Identity {
             Some((b'Z' | b'X', _)) => Life::Zombie,
             Some(_) => Life::Alive,
             None => Life::Gone,
+        }
+    }
+
+    /// When the process was made, in nanoseconds since the epoch.
+    pub fn started_ns(&self) -> u64 {
+        let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let since_boot =
+            (boot.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(boot.tv_nsec as u64);
+        let age = since_boot.saturating_sub(self.start.saturating_mul(TICK_NS));
+        crate::clock::now_ns().saturating_sub(age)
+    }
+
+    /// The wait status of a zombie, which its parent alone may fetch but who may trace it can see.
+    pub fn zombie_status(&self) -> Option<i32> {
+        // Whoever may not trace it is shown a 0, which would read as success. The link asks for the same right.
+        std::fs::read_link(format!("/proc/{}/ns/user", self.pid)).ok()?;
+        let stat = std::fs::read(format!("/proc/{}/stat", self.pid)).ok()?;
+        match parse_stat(&stat)? {
+            // Field 52, the last one (proc_pid_stat(5)).
+            (b'Z', start) if start == self.start => {
+                std::str::from_utf8(&stat).ok()?.trim_end().rsplit(' ').next()?.parse().ok()
+            }
+            _ => None,
         }
     }
 
@@ -81,6 +107,26 @@ mod tests {
         assert_eq!(parse_stat(line), Some((b'S', 98765)));
         assert_eq!(parse_stat(b""), None);
         assert_eq!(parse_stat(b"42 (a"), None);
+    }
+
+    #[test]
+    fn a_zombie_tells_its_status() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "read x; exit 3"])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let identity = Identity::of(i32::try_from(child.id()).unwrap()).unwrap();
+        assert_eq!(identity.zombie_status(), None, "it runs");
+        let age = crate::clock::now_ns().saturating_sub(identity.started_ns());
+        assert!(age < 600_000_000_000, "{age} ns");
+        drop(child.stdin.take());
+        while identity.life() != Life::Zombie {
+            std::thread::yield_now();
+        }
+        assert_eq!(identity.zombie_status(), Some(3 << 8));
+        child.wait().unwrap();
+        assert_eq!(identity.zombie_status(), None, "it is gone");
     }
 
     #[test]

@@ -75,34 +75,6 @@ fn an_orderly_end_upon_a_signal_is_an_own_exit() {
 }
 
 #[test]
-fn a_killed_monitor_leaves_an_unknown_end_and_no_invented_one() {
-    let runtime = Runtime::husk();
-    let mut running = Running::new(&runtime, &victim());
-    let init = running.container.pid();
-    running.husk.kill().unwrap();
-    running.husk.wait().unwrap();
-    kill_process(pid(init), Signal::KILL).unwrap();
-    running.container.wait_for("stopped");
-    let explained = explain(&running.container);
-    assert_eq!(explained["reason"], "Unknown", "{explained:#}");
-    assert!(explained.get("exitCode").is_none(), "{explained:#}");
-    assert!(
-        explained["message"].as_str().unwrap().contains("the process that watched it was killed"),
-        "{explained:#}"
-    );
-}
-
-#[test]
-fn a_container_of_another_monitor_says_so() {
-    let runtime = Runtime::husk();
-    let container = runtime.start(&Bundle::script("exit 3"));
-    container.wait_for("stopped");
-    let explained = explain(&container);
-    assert_eq!(explained["reason"], "Unknown", "{explained:#}");
-    assert!(explained["evidence"].to_string().contains("monitor was not husk"), "{explained:#}");
-}
-
-#[test]
 fn seccomp_kills_are_told_with_their_signal() {
     let runtime = Runtime::husk();
     let mut bundle = Bundle::new(&["mkdir", "/new"]);

@@ -4,6 +4,7 @@ mod kills;
 mod memory;
 mod own;
 mod starts;
+mod unwatched;
 
 use husk_tests::{Bundle, Container, Runtime, unique};
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! OOM kills and refused forks: these need controllers of cgroup v2.
 
-use crate::{run_and_explain, verdict};
+use crate::{explain, run_and_explain, verdict};
 use husk_tests::{Bundle, Runtime, cgroup};
 
 const LIMIT: i64 = 32 << 20;
@@ -29,6 +29,23 @@ fn oom_of_init_is_oomkilled() {
     assert_eq!((&oom["victim"], &oom["scope"]), (&"init".into(), &"container".into()), "{explained:#}");
     assert_eq!(oom["limit"], LIMIT, "{explained:#}");
     assert_eq!(oom["task"], "tail", "{explained:#}");
+}
+
+/// As below podman and docker: another program waits for the container, and has it deleted.
+#[test]
+fn oom_of_a_container_that_husk_did_not_wait_for_is_oomkilled() {
+    if !cgroup::needs("memory") {
+        return;
+    }
+    let runtime = Runtime::husk();
+    let container = runtime.start(&limited(Bundle::new(&["tail", "/dev/zero"])));
+    husk_tests::wait_until("it has ended", || container.status() == "stopped");
+    let verdict = |explained| {
+        verdict(&explained, "OOMKilled", 137, "The container's init was killed by the OOM killer");
+    };
+    verdict(explain(&container));
+    container.call("delete", &[]).ok();
+    verdict(explain(&container));
 }
 
 #[test]

@@ -148,6 +148,15 @@ impl Podman {
         command
     }
 
+    /// `husk explain`, which sees what podman sees; none where another runtime is below podman.
+    pub fn explain(&self, id: &str) -> Option<Done> {
+        if std::env::var_os("RUNTIME").is_some() {
+            return None;
+        }
+        let husk = husk_tests::bin("husk");
+        Some(run(self.view.command(husk.to_str().unwrap()).args(["explain", id])))
+    }
+
     /// podman, to its end.
     #[track_caller]
     pub fn podman(&self, args: &[&str]) -> Done {

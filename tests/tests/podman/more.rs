@@ -52,6 +52,20 @@ fn init_stop_signals_restart_policies_and_rm() {
     wait_until("podman has removed it", || podman.podman(&["container", "exists", "gone"]).code == 1);
 }
 
+/// podman has the exit code, husk knows who sent the signal; the id is the short one of `podman ps`.
+#[test]
+fn husk_explains_what_podman_has_cleaned_up() {
+    let podman = Podman::new();
+    podman.start("box", &["busybox", "sleep", "1000"]);
+    let id = podman.inspect("box", "{{.Id}}");
+    podman.podman(&["kill", "box"]).ok();
+    podman.podman(&["wait", "box"]).ok();
+    podman.podman(&["rm", "box"]).ok();
+    let Some(done) = podman.explain(&id[..12]) else { return };
+    let told = done.ok().stdout;
+    assert!(told.contains(&id) && told.contains("husk sent SIGKILL at"), "{told}");
+}
+
 #[test]
 fn hooks_kernel_settings_devices_and_a_folder_as_root() {
     let podman = Podman::new();
