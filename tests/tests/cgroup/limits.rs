@@ -71,7 +71,7 @@ fn a_limit_below_use_is_refused_if_asked() {
     wait_until("memory is in use", || group.memory().unwrap().unwrap().current > 4096);
     let wanted = resources(json!({"memory": {"limit": 4096, "checkBeforeUpdate": true}}));
     let text = group.apply(&wanted, Leniency::Strict).unwrap_err().to_string();
-    assert!(text.contains("checkBeforeUpdate"), "{text}");
+    assert!(text.contains("rejecting memory limit 4096") && text.contains("checkBeforeUpdate"), "{text}");
     assert_eq!(file(&group, "memory.max"), "max");
 }
 

@@ -86,10 +86,12 @@ impl Check {
     pub(super) fn run(&self, group: &Cgroup) -> Result<()> {
         // Best effort, as the spec has it: without a reading there is nothing to compare.
         let Ok(Some(Some(usage))) = read::number(&group.path().join("memory.current")) else { return Ok(()) };
-        for (field, value) in [("memory.swap", self.swap), ("memory.limit", self.limit)] {
+        let limits = [("memory.swap", "memory+swap", self.swap), ("memory.limit", "memory", self.limit)];
+        for (field, word, value) in limits {
             if let Some(value) = value.and_then(|v| u64::try_from(v).ok()).filter(|v| *v <= usage) {
-                let reason =
-                    format!("{value} is not above the {usage} bytes in use, and checkBeforeUpdate is set");
+                let reason = format!(
+                    "rejecting {word} limit {value}: not above the {usage} bytes in use, and checkBeforeUpdate is set"
+                );
                 return Err(invalid(field, reason));
             }
         }
