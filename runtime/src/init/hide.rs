@@ -90,7 +90,7 @@ pub fn empty_directory() -> husk_sys::Result<OwnedFd> {
 }
 
 /// A detached copy of the mount that a handle is on, beginning at the handle.
-fn clone(handle: &OwnedFd, recursive: bool) -> husk_sys::Result<OwnedFd> {
+pub fn clone(handle: &OwnedFd, recursive: bool) -> husk_sys::Result<OwnedFd> {
     let mut flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     if recursive {

@@ -11,7 +11,7 @@ mod root;
 mod unpivoted;
 
 pub use mount::{attach, attributes as set_mount_attributes, open_bind, propagate};
-pub use root::open_root;
+pub use root::{needs_parent, open_root};
 
 use crate::{
     plan::{Plan, ids, namespaces::Kind, process::Process},
@@ -173,10 +173,10 @@ fn let_go(init: &Init, channel: &Channel) -> Result<()> {
 }
 
 /// Enters the namespaces that are left, and becomes root of a new user namespace. Gives the mounts that the parent opened.
-fn enter(plan: &Plan, channel: &Channel) -> Result<root::Trees> {
+fn enter<'a>(plan: &Plan, channel: &'a Channel) -> Result<root::Trees<'a>> {
     let own_user = plan.namespaces.has_own_or_joined(Kind::User);
-    let mut trees = root::Trees::default();
-    if own_user || root::needs_parent(plan) {
+    let mut trees = root::Trees::new(channel);
+    if own_user || plan.mounts.iter().any(|mount| needs_parent(plan, mount)) {
         channel.report(&Message::NeedMaps)?;
         loop {
             match channel.receive().step(|| "wait for husk".into())? {

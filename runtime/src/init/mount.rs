@@ -1,6 +1,10 @@
 //! One mount: made detached, given its attributes, then moved to its place by descriptors.
 
-use super::{copy, resolve, resolve::Make, root::Trees};
+use super::{
+    copy, hide, resolve,
+    resolve::Make,
+    root::{Trees, needs_parent},
+};
 use crate::{
     plan::{
         Plan,
@@ -27,12 +31,15 @@ pub fn perform(
     plan: &Plan,
     mount: &Mount,
     root: BorrowedFd<'_>,
-    trees: &mut Trees,
+    trees: &mut Trees<'_>,
     cgroup: Option<&Path>,
 ) -> Result<()> {
     let (tree, from_parent) = match &mount.source {
         Source::Bind { path, recursive } => match trees.take(mount.index) {
             Some(tree) => (tree, true),
+            None if needs_parent(plan, mount) && plan.inner(path).is_some() => {
+                (open_inner(plan, mount, root, trees)?, true)
+            }
             None => (open_bind(&plan.bundle.join(path), *recursive, &mount.place())?, false),
         },
         Source::Filesystem { kind, source, options } => {
@@ -135,6 +142,22 @@ pub fn open_bind(path: &Path, recursive: bool, place: &str) -> Result<OwnedFd> {
     }
     rustix::mount::open_tree(CWD, path, flags)
         .step(|| format!("mount {place}: open source {}", path.display()))
+}
+
+/// A detached copy of what is at a path of the root by now: earlier mounts may have brought it.
+fn open_inner(plan: &Plan, mount: &Mount, root: BorrowedFd<'_>, trees: &Trees<'_>) -> Result<OwnedFd> {
+    let Source::Bind { path, recursive } = &mount.source else {
+        return Err(Failure::text(format!("mount {}: has no source", mount.place())));
+    };
+    let what = || format!("mount {}: open source {} in the root filesystem", mount.place(), path.display());
+    let inner = plan.inner(path).unwrap_or_default();
+    let found = resolve::open(root, &inner).step(what)?;
+    let tree = hide::clone(&found, *recursive).step(what)?;
+    attributes(tree.as_fd(), mount)?;
+    if mount.idmap.is_some() {
+        trees.map_ids(mount.index, tree.as_fd())?;
+    }
+    Ok(tree)
 }
 
 /// Gives a bind mount its attributes.

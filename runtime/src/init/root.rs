@@ -2,8 +2,15 @@
 
 use super::{Init, dev, hide, mount, resolve, unpivoted::Unpivoted};
 use crate::{
-    plan::{Plan, mounts::Source, namespaces::Kind},
-    process::failure::{Failure, Result, Step as _},
+    plan::{
+        Plan,
+        mounts::{Mount, Source},
+        namespaces::Kind,
+    },
+    process::{
+        channel::{Channel, Message},
+        failure::{Failure, Result, Step as _},
+    },
 };
 use husk_sys::mount::{Attributes, set_attributes};
 use rustix::{
@@ -12,18 +19,24 @@ use rustix::{
 };
 use std::{
     collections::HashMap,
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     path::Path,
 };
 
 /// Mounts that the parent has opened: their sources may be out of reach for a user namespace.
-#[derive(Debug, Default)]
-pub struct Trees {
+#[derive(Debug)]
+pub struct Trees<'a> {
+    channel: &'a Channel,
     root: Option<OwnedFd>,
     mounts: HashMap<usize, OwnedFd>,
 }
 
-impl Trees {
+impl<'a> Trees<'a> {
+    /// None so far; the parent is asked by `channel`.
+    pub fn new(channel: &'a Channel) -> Self {
+        Self { channel, root: None, mounts: HashMap::new() }
+    }
+
     /// Takes one from the parent.
     pub fn add(&mut self, index: Option<usize>, fd: OwnedFd) {
         match index {
@@ -36,15 +49,24 @@ impl Trees {
     pub fn take(&mut self, index: usize) -> Option<OwnedFd> {
         self.mounts.remove(&index)
     }
+
+    /// Has the parent give a mount the id mapping of `mounts[index]`, which takes rights over its file system.
+    pub fn map_ids(&self, index: usize, tree: BorrowedFd<'_>) -> Result<()> {
+        self.channel
+            .send_with(&Message::MapIds(index), Some(tree))
+            .step(|| format!("ask husk for the id mapping of mounts[{index}]"))?;
+        self.channel.wait_for_go()
+    }
 }
 
-/// Whether the parent has to open mounts.
-pub fn needs_parent(plan: &Plan) -> bool {
-    plan.namespaces.has_own_or_joined(Kind::User) || plan.mounts.iter().any(|mount| mount.idmap.is_some())
+/// Whether the parent has to open a bind mount.
+pub fn needs_parent(plan: &Plan, mount: &Mount) -> bool {
+    matches!(mount.source, Source::Bind { .. })
+        && (plan.namespaces.has_own_or_joined(Kind::User) || mount.idmap.is_some())
 }
 
 /// Makes the root with all that is mounted in it. Gives a handle of it.
-pub fn build(plan: &Plan, init: &Init, mut trees: Trees) -> Result<OwnedFd> {
+pub fn build(plan: &Plan, init: &Init, mut trees: Trees<'_>) -> Result<OwnedFd> {
     let root = match &init.host_root {
         Some(tree) => on_host(plan, tree)?,
         None => on_top(plan, init, &mut trees)?,
@@ -76,7 +98,7 @@ fn on_host(plan: &Plan, tree: &OwnedFd) -> Result<OwnedFd> {
 }
 
 /// Mounts the root in a namespace of the container's own.
-fn on_top(plan: &Plan, init: &Init, trees: &mut Trees) -> Result<OwnedFd> {
+fn on_top(plan: &Plan, init: &Init, trees: &mut Trees<'_>) -> Result<OwnedFd> {
     let slash = rustix::fs::openat(CWD, "/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .step(|| "open /".into())?;
     let propagation = plan.propagation;

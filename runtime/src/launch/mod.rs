@@ -361,6 +361,13 @@ impl Parent<'_> {
                     trees::send(self.plan, self.proc, self.child.pid, channel)?;
                     channel.send(&Message::Go)?;
                 }
+                Message::MapIds(index) => {
+                    let tree = fd.context("no mount came along")?;
+                    let mount = self.plan.mounts.iter().find(|mount| mount.index == index);
+                    let mount = mount.context("there is no such mount")?;
+                    trees::map_ids(mount, &tree, self.proc, self.child.pid)?;
+                    channel.send(&Message::Go)?;
+                }
                 Message::NeedDevices => {
                     netdev::move_all(&self.plan.net_devices, self.proc, self.child.pid)?;
                     channel.send(&Message::Go)?;

@@ -2,7 +2,7 @@
 //! the owner of a file system may map its ids.
 
 use crate::{
-    init::{open_bind, open_root, propagate, set_mount_attributes},
+    init::{needs_parent, open_bind, open_root, propagate, set_mount_attributes},
     plan::{
         Plan, ids,
         mounts::{IdMap, Mount, Source},
@@ -36,7 +36,8 @@ pub fn send(plan: &Plan, proc: &Proc, pid: i32, channel: &Channel) -> anyhow::Re
     }
     for mount in &plan.mounts {
         let Source::Bind { path, recursive } = &mount.source else { continue };
-        if !own_user && mount.idmap.is_none() {
+        // What is in the root filesystem may be there by an earlier mount only: init opens it when its turn has come.
+        if !needs_parent(plan, mount) || plan.inner(path).is_some() {
             continue;
         }
         let tree = open_bind(&plan.bundle.join(path), *recursive, &mount.place())?;
@@ -57,6 +58,11 @@ fn send_idmapped(plan: &Plan, _proc: &Proc, _pid: i32, _channel: &Channel) -> an
 
 fn prepare(mount: &Mount, tree: &OwnedFd, proc: &Proc, pid: i32) -> anyhow::Result<()> {
     set_mount_attributes(tree.as_fd(), mount)?;
+    map_ids(mount, tree, proc, pid)
+}
+
+/// Gives a detached mount its id mapping, if it is to have one.
+pub fn map_ids(mount: &Mount, tree: &OwnedFd, proc: &Proc, pid: i32) -> anyhow::Result<()> {
     let Some(idmap) = &mount.idmap else { return Ok(()) };
     let namespace =
         user_namespace(idmap, proc, pid).with_context(|| format!("id mapping of {}", mount.place()))?;

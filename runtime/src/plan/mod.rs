@@ -83,6 +83,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The path in the container of what a path of the host names in its root filesystem.
+    pub fn inner(&self, source: &Path) -> Option<PathBuf> {
+        mounts::below(&self.rootfs, &mounts::normalize(&self.bundle.join(source)))
+    }
+
     /// Whether the container is in the mount namespace of its creator.
     pub fn shares_mounts(&self) -> bool {
         !self.namespaces.has_own_or_joined(namespaces::Kind::Mount)
@@ -100,12 +105,14 @@ pub fn plan(spec: &Spec, id: &str, bundle: &Path) -> Result<Plan> {
         return Err(Error::new("root.path", "is empty: it must name the root filesystem"));
     }
     let namespaces = namespaces::plan(&linux)?;
-    let mounts = mounts::plan(spec.mounts().as_deref().unwrap_or_default(), &namespaces)?;
+    let rootfs = bundle.join(root.path());
+    let mut mounts = mounts::plan(spec.mounts().as_deref().unwrap_or_default(), &namespaces)?;
+    mounts::strip_root(&mut mounts, &rootfs)?;
     let setup_dev = paths::sets_up_dev(&mounts);
     let plan = Plan {
         id: id.to_owned(),
         bundle: bundle.to_owned(),
-        rootfs: bundle.join(root.path()),
+        rootfs,
         readonly: root.readonly().unwrap_or(false),
         propagation: paths::root_propagation(linux.rootfs_propagation().as_deref())?,
         devices: devices::plan(linux.devices().as_deref().unwrap_or_default(), setup_dev)?,

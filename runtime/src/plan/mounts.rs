@@ -329,6 +329,29 @@ pub fn propagation(option: &str) -> Option<(MountPropagationFlags, bool)> {
     })
 }
 
+/// Destinations may be given as paths of the host in the root filesystem, as runc takes them, too.
+pub fn strip_root(mounts: &mut [Mount], rootfs: &Path) -> Result<()> {
+    for mount in mounts {
+        if let Some(inner) = below(rootfs, &mount.destination) {
+            if inner == Path::new("/") {
+                return Err(Error::new(format!("mounts[{}].destination", mount.index), "is the root itself"));
+            }
+            mount.destination = inner;
+        }
+    }
+    Ok(())
+}
+
+/// The path in the container of a path of the host; none for what is outside of the root filesystem. Where that is the host's
+/// own root, a path says nothing.
+pub fn below(rootfs: &Path, path: &Path) -> Option<PathBuf> {
+    let rootfs = normalize(rootfs);
+    if rootfs == Path::new("/") {
+        return None;
+    }
+    path.strip_prefix(rootfs).ok().map(|rest| Path::new("/").join(rest))
+}
+
 /// A path in the container: absolute (a relative one counts from `/`), without `.` and `..`.
 pub fn normalize(path: &Path) -> PathBuf {
     let mut out = PathBuf::from("/");

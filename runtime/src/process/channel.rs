@@ -5,6 +5,8 @@
 //!      │ ◄──────────── Pid (from the stage, where there is one)
 //!      │ ◄──────────── NeedMaps ──────────────────────┤ after clone3, in the new user namespace
 //!      ├── Go [+ Tree…] ──────────────────────────────► mappings are written
+//!      │ ◄──────────── MapIds(n) + descriptor ────────┤ later on, for mounts whose source is in the root filesystem
+//!      ├── Go ────────────────────────────────────────► the mount has its id mapping
 //!      │ ◄──────────── NeedDevices ───────────────────┤ where there are linux.netDevices
 //!      ├── Go ────────────────────────────────────────► they are in the child's network namespace
 //!      │ ◄──────────── Mounted ───────────────────────┤ mounts are made; where the parent has hooks to run
@@ -44,6 +46,8 @@ pub enum Message {
     NeedMaps,
     /// A detached mount for `mounts[n]`, or for the root where there is no n; the descriptor goes along.
     Tree(Option<usize>),
+    /// The detached mount for `mounts[n]`, which the child could open itself but not give its id mapping; goes along.
+    MapIds(usize),
     /// The child is in its network namespace, and waits for the devices that are moved there.
     NeedDevices,
     /// The child waits for the hooks of the runtime's namespace.

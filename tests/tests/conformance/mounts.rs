@@ -1,6 +1,7 @@
 //! `mounts`: order, types, sources, destinations and the options that every runtime must know.
 
 use super::{at, folder, mounts, output, refused, run, same, text};
+use husk_tests::Bundle;
 use serde_json::json;
 
 #[test]
@@ -384,4 +385,52 @@ fn an_overlay_of_folders() {
         )
     });
     assert_eq!(shown, "topother");
+}
+
+/// Mounts one below another, of which the later ones take what the earlier ones have brought; destinations are given as paths
+/// of the host, too.
+fn in_order(options: &[&str], change: impl FnOnce(&mut Bundle) -> &mut Bundle) {
+    let dir = folder(&[("a/x/file", "a"), ("b/y/file", "b"), ("c/z/file", "c")]);
+    std::os::unix::fs::symlink("a", dir.path().join("sym")).unwrap();
+    let mut bundle = Bundle::new(&["cat", "/final/x/y/z/z/x/y/z/x/file"]);
+    change(&mut bundle);
+    let root = bundle.rootfs();
+    std::fs::create_dir(root.join("final")).unwrap();
+    let source = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let inside = |name: &str| root.join(name).to_str().unwrap().to_owned();
+    for (from, to) in [("a", "/mnt"), ("b", "/mnt/x"), ("c", "/mnt/x/y"), ("sym", "/mnt/x/y/z")] {
+        bundle.mount(to, "bind", &source(from), &["rbind", "rprivate"]);
+    }
+    let options = [&["rbind", "rprivate"], options].concat();
+    for (from, to) in [("mnt/x", "mnt/x/y/z/x"), ("mnt/x/y", "mnt/x/y/z"), ("mnt", "final")] {
+        bundle.mount(&inside(to), "bind", &inside(from), &options);
+        if options.contains(&"idmap") {
+            let last = bundle.spec["mounts"].as_array().unwrap().len() - 1;
+            for kind in ["uid", "gid"] {
+                let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+                bundle.set(&format!("/mounts/{last}/{kind}Mappings"), map);
+            }
+        }
+    }
+    assert_eq!(husk_tests::Runtime::new().run(&bundle).ok().text(), "a");
+}
+
+#[test]
+fn a_source_may_be_what_earlier_mounts_have_brought() {
+    in_order(&[], same);
+}
+
+#[test]
+fn a_source_of_earlier_mounts_in_a_user_namespace() {
+    in_order(&[], super::mapped);
+}
+
+#[test]
+fn a_source_of_earlier_mounts_that_is_id_mapped() {
+    in_order(&["idmap"], same);
+}
+
+#[test]
+fn a_source_of_earlier_mounts_that_is_id_mapped_in_a_user_namespace() {
+    in_order(&["idmap"], super::mapped);
 }
