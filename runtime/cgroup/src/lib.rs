@@ -13,6 +13,7 @@ mod error;
 mod events;
 mod group;
 mod hierarchy;
+mod owner;
 pub mod path;
 mod read;
 pub mod resources;

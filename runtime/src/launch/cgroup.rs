@@ -8,9 +8,9 @@ use crate::{
 };
 use anyhow::Context as _;
 use husk_cgroup::{Cgroup, Hierarchy, Leniency, systemd::Name};
-use oci_spec::runtime::{LinuxResources, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, LinuxResources, Spec};
 use rustix::io::Errno;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where the group is to be.
 #[derive(Debug)]
@@ -92,7 +92,11 @@ pub fn make(global: &Global, place: &Place, spec: &Spec, state: &State) -> anyho
             (cgroup, Some(scope), now)
         }
     };
-    match limit(&cgroup, resources.as_ref(), forgives(global)) {
+    let ready = limit(&cgroup, resources.as_ref(), forgives(global)).and_then(|()| match owner(spec) {
+        Some(uid) => give(&cgroup, uid, forgives(global)),
+        None => Ok(()),
+    });
+    match ready {
         Ok(()) => Ok(Some(Made { cgroup, scope })),
         Err(error) => {
             match scope {
@@ -113,6 +117,42 @@ fn limit(cgroup: &Cgroup, resources: Option<&LinuxResources>, forgiving: bool) -
     let rules = resources.and_then(|resources| resources.devices().as_deref()).unwrap_or_default();
     match cgroup.apply_devices(rules) {
         // Loading a BPF program needs a right of the host's; without mknod there are no devices to guard either.
+        Err(error) if forgiving && lacks_rights(&error) => Ok(()),
+        result => result.map_err(Into::into),
+    }
+}
+
+/// The host's id of the user to whom the group is given: where the container has a cgroup namespace of its own and may write
+/// to the groups that are mounted there.
+fn owner(spec: &Spec) -> Option<u32> {
+    let linux = spec.linux().as_ref()?;
+    let made = |kind| {
+        let mut all = linux.namespaces().iter().flatten();
+        all.any(|namespace| namespace.typ() == kind && namespace.path().is_none())
+    };
+    let writable = spec.mounts().iter().flatten().any(|mount| {
+        mount.destination() == Path::new("/sys/fs/cgroup")
+            && matches!(mount.typ().as_deref(), Some("cgroup" | "cgroup2"))
+            && !mount.options().iter().flatten().any(|option| option == "ro")
+    });
+    if !(made(LinuxNamespaceType::Cgroup) && writable) {
+        return None;
+    }
+    let uid = spec.process().as_ref().map_or(0, |process| process.user().uid());
+    let mut joined = linux.namespaces().iter().flatten();
+    if !joined.any(|namespace| namespace.typ() == LinuxNamespaceType::User) {
+        return Some(uid);
+    }
+    // A user without a mapping is refused elsewhere; what a namespace that is joined maps is not in the spec.
+    linux.uid_mappings().iter().flatten().find_map(|map| {
+        let offset = uid.checked_sub(map.container_id()).filter(|offset| *offset < map.size())?;
+        map.host_id().checked_add(offset)
+    })
+}
+
+fn give(cgroup: &Cgroup, uid: u32, forgiving: bool) -> anyhow::Result<()> {
+    match cgroup.give(uid) {
+        // An ordinary user can't give to others what is its own.
         Err(error) if forgiving && lacks_rights(&error) => Ok(()),
         result => result.map_err(Into::into),
     }

@@ -103,6 +103,55 @@ fn a_writable_mount_lets_the_container_make_groups() {
     assert_eq!(shown, "/sys/fs/cgroup/own");
 }
 
+/// The owner of the group's own files as a container with a user namespace sees it, with these options of the mount.
+fn owners(options: &[&str], change: impl FnOnce(&mut Bundle) -> &mut Bundle) -> String {
+    output(
+        "cd /sys/fs/cgroup && stat -c %u . cgroup.procs cgroup.subtree_control memory.max | tr '\\n' ' '",
+        |bundle| {
+            let mounts = bundle.spec["mounts"].as_array_mut().unwrap();
+            let mount = mounts.iter_mut().find(|mount| mount["type"] == "cgroup").unwrap();
+            mount["options"] = serde_json::json!(options);
+            change(super::mapped(bundle))
+        },
+    )
+}
+
+#[test]
+fn a_writable_group_belongs_to_the_containers_user_but_not_its_limits() {
+    if !cgroup::needs("memory") {
+        return;
+    }
+    assert_eq!(owners(&["nosuid", "rw"], same), "0 0 0 65534");
+    let shown = owners(&["nosuid", "rw"], |bundle| {
+        bundle.set("/process/user", serde_json::json!({"uid": 7, "gid": 7}))
+    });
+    assert_eq!(shown, "7 7 7 65534");
+}
+
+#[test]
+fn a_read_only_group_stays_the_hosts() {
+    if !cgroup::needs("memory") {
+        return;
+    }
+    assert_eq!(owners(&["nosuid", "ro"], same), "65534 65534 65534 65534");
+}
+
+#[test]
+fn the_root_of_a_user_namespace_can_make_groups_in_a_writable_one() {
+    if !cgroup::needs("memory") {
+        return;
+    }
+    let script =
+        "mkdir /sys/fs/cgroup/own && echo $$ >/sys/fs/cgroup/own/cgroup.procs && cat /proc/self/cgroup";
+    let shown = output(script, |bundle| {
+        let mounts = bundle.spec["mounts"].as_array_mut().unwrap();
+        let mount = mounts.iter_mut().find(|mount| mount["type"] == "cgroup").unwrap();
+        mount["options"] = serde_json::json!(["nosuid", "rw"]);
+        super::mapped(bundle)
+    });
+    assert_eq!(shown, "0::/own");
+}
+
 #[test]
 fn without_a_cgroup_namespace_no_other_group_can_be_changed() {
     groups!(_runtime);
