@@ -17,7 +17,7 @@ mod store;
 mod time;
 mod verdict;
 
-pub use diagnose::{Attempt, diagnose, diagnose_cwd, diagnose_here};
+pub use diagnose::{Attempt, DEFAULT_PATH, diagnose, diagnose_cwd, diagnose_here};
 pub use explain::Explanation;
 pub use gather::{Baseline, gather};
 pub use kept::Kept;

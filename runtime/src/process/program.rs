@@ -20,7 +20,9 @@ pub fn find(process: &Process) -> Result<CString> {
         };
     }
     let mut denied = None;
-    for dir in path_variable(process).unwrap_or_default().split(|byte| *byte == b':') {
+    for dir in
+        path_variable(process).unwrap_or(husk_exit::DEFAULT_PATH.as_bytes()).split(|byte| *byte == b':')
+    {
         // An empty entry means the working directory.
         let mut candidate = if dir.is_empty() { b".".to_vec() } else { dir.to_vec() };
         candidate.push(b'/');

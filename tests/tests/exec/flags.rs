@@ -1,7 +1,7 @@
 //! What each flag of `husk exec` does to the process.
 
 use crate::{Orphan, idle};
-use husk_tests::{Runtime, temp_dir};
+use husk_tests::{Runtime, run, temp_dir};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix, SocketType,
 };
@@ -50,6 +50,35 @@ fn wrong_flags_are_refused_by_name() {
         );
     }
     container.call("exec", &[]).expect_code(255);
+}
+
+/// Not in the working directory, which is where an empty PATH looks.
+#[test]
+fn a_program_is_found_without_path_in_the_environment() {
+    let runtime = Runtime::husk();
+    let (bundle, container) = idle(&runtime);
+    let tool = bundle.rootfs().join("tool");
+    std::fs::copy(bundle.rootfs().join("bin/busybox"), &tool).unwrap();
+    let dir = temp_dir();
+    let path = dir.path().join("process.json");
+    for (program, code) in [("true", 0), ("tool", 127)] {
+        std::fs::write(&path, format!(r#"{{"args":["{program}"],"cwd":"/"}}"#)).unwrap();
+        container.call_with("exec", &["--process", path.to_str().unwrap()], &[]).expect_code(code);
+    }
+}
+
+/// Where a process begins to run can't be seen by itself, so `--debug` tells of it.
+#[test]
+fn debug_lines_tell_of_the_initial_cpus() {
+    let runtime = Runtime::husk();
+    let (_bundle, container) = idle(&runtime);
+    let dir = temp_dir();
+    let path = dir.path().join("process.json");
+    std::fs::write(&path, r#"{"args":["true"],"cwd":"/","execCPUAffinity":{"initial":"0"}}"#).unwrap();
+    let mut command = runtime.command();
+    command.args(["--debug", "exec", "--process"]).arg(&path).arg(&container.id);
+    let done = run(&mut command).ok();
+    assert!(done.stderr.contains("initial CPU affinity: 0x1\""), "{done:?}");
 }
 
 /// Receives one descriptor on the listening socket, and the text that came with it.

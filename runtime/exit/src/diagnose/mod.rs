@@ -17,6 +17,9 @@ use rustix::io::Errno;
 use crate::{StartFailure, StartFailureKind as Kind};
 use lookup::{Credentials, File, Root};
 
+/// Where a program is looked for if the environment has no PATH.
+pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// What was to be executed, and as whom.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
@@ -74,8 +77,7 @@ fn find(root: &Root<'_>, attempt: &Attempt<'_>, errno: i32) -> StartFailure {
         return examine(root, &path, &who, errno, 0);
     }
     // As execvp(3) searches: the first file that is there decides, unless it may not be executed and a later one may.
-    let search =
-        attempt.path.unwrap_or(OsStr::new("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+    let search = attempt.path.unwrap_or(OsStr::new(DEFAULT_PATH));
     let candidates = search.as_bytes().split(|b| *b == b':').map(|dir| {
         let dir = if dir.is_empty() { Path::new(".") } else { Path::new(OsStr::from_bytes(dir)) };
         attempt.cwd.join(dir).join(attempt.program)

@@ -144,6 +144,9 @@ impl Session<'_> {
         }
         if let Some(cpus) = &self.process.sched.cpus_initial {
             finish::set_affinity(cpus, "initial").map_err(ExitWith::from)?;
+            // As a mask, which is how runc tells of it.
+            let mask = cpus.iter().fold(0, |mask, cpu| mask | 1_u128.checked_shl(*cpu as u32).unwrap_or(0));
+            log::debug(&format!("initial CPU affinity: {mask:#x}"));
         }
         Ok(())
     }
