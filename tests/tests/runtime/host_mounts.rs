@@ -68,16 +68,19 @@ fn masks_and_read_only_paths_stay_below_the_root() {
 
 #[test]
 fn a_shared_tree_that_was_bound_is_whole_afterwards() {
-    let mut bundle = Bundle::new(&["true"]);
-    let dir = husk_tests::temp_dir();
-    bundle.mount("/m", "bind", dir.path().to_str().unwrap(), &["rbind"]);
-    bundle.mount("/s", "bind", dir.path().to_str().unwrap(), &["rbind", "rshared"]);
-    let bundle = shared(bundle);
-    let script = format!(
-        "mount -t tmpfs a {0}; mkdir {0}/b; mount -t tmpfs b {0}/b; begin; \"$@\" run --bundle \"$B\" $C; same",
-        dir.path().display()
-    );
-    assert_eq!(caller(&script, &bundle).ok().text(), "same");
+    for propagation in ["", "rshared"] {
+        let mut bundle = Bundle::new(&["true"]);
+        let dir = husk_tests::temp_dir();
+        let path = dir.path().to_str().unwrap();
+        bundle.mount("/m", "bind", path, &["rbind"]).mount("/s", "bind", path, &["rbind", "rshared"]);
+        bundle.set("/linux/rootfsPropagation", propagation);
+        let bundle = shared(bundle);
+        let script = format!(
+            "mount -t tmpfs a {path}; mkdir {path}/b; mount -t tmpfs b {path}/b; begin
+            \"$@\" run --bundle \"$B\" $C; same"
+        );
+        assert_eq!(caller(&script, &bundle).ok().text(), "same", "{propagation}");
+    }
 }
 
 #[test]
