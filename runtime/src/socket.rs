@@ -1,11 +1,13 @@
 //! Sending a descriptor to a unix socket of the caller's: terminal, pidfd, seccomp listener.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use rustix::{
     fs::{Mode, OFlags},
+    io::Errno,
     net::{
         AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags,
         SocketType,
+        sockopt::{Timeout, set_socket_timeout},
     },
 };
 use std::{
@@ -17,13 +19,31 @@ use std::{
         unix::ffi::OsStrExt as _,
     },
     path::Path,
+    time::Duration,
 };
 
-/// Connects to a stream socket and sends one message with one descriptor.
+/// How long a listener has whose queue is full, before husk gives up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connects to a stream socket and sends one message with one descriptor. The other side need not accept yet.
 pub fn send_fd(path: &Path, fd: BorrowedFd<'_>, text: &[u8]) -> anyhow::Result<()> {
+    send_within(PATIENCE, path, fd, text)
+}
+
+fn send_within(limit: Duration, path: &Path, fd: BorrowedFd<'_>, text: &[u8]) -> anyhow::Result<()> {
     let socket =
         rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    at(path, |address| rustix::net::connect(&socket, address)).context("connect")?;
+    // Counts for connecting, too (unix(7) does not say so).
+    set_socket_timeout(&socket, Timeout::Send, Some(limit))?;
+    let mut full = false;
+    let connect = |address: &SocketAddrUnix| {
+        rustix::net::connect(&socket, address).inspect_err(|errno| full = *errno == Errno::AGAIN)
+    };
+    let connected = at(path, connect);
+    if full {
+        bail!("connect: nobody has accepted for {} s, and the queue of connections is full", limit.as_secs());
+    }
+    connected.context("connect")?;
     let fds = [fd];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -63,5 +83,26 @@ pub fn named(name: &OsStr, call: impl FnOnce(&SocketAddrUnix) -> husk_sys::Resul
             Ok(call(&address)?)
         }
         None => at(Path::new(name), call),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::send_within;
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+    use std::{os::fd::AsFd as _, time::Duration};
+
+    #[test]
+    fn a_listener_that_never_accepts_is_not_waited_for_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let listener = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        rustix::net::bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        // A queue of one.
+        rustix::net::listen(&listener, 0).unwrap();
+        let limit = Duration::from_millis(50);
+        send_within(limit, &path, listener.as_fd(), b"first").unwrap();
+        let error = send_within(limit, &path, listener.as_fd(), b"second").unwrap_err().to_string();
+        assert!(error.starts_with("connect: nobody has accepted"), "{error}");
     }
 }

@@ -45,7 +45,10 @@ pub fn take(slave: &OwnedFd, uid: u32, gid: u32) -> Result<()> {
         Ok(()) | Err(Errno::INVAL | Errno::PERM | Errno::ROFS) => {}
         Err(errno) => return Err(Failure::call("give the terminal to process.user", errno)),
     }
-    rustix::process::ioctl_tiocsctty(slave).step(|| "make the terminal the controlling one".into())?;
+    rustix::process::ioctl_tiocsctty(slave).map_err(|errno| {
+        let closed = if errno == Errno::IO { ": whoever was sent its master has closed it" } else { "" };
+        Failure::call(format!("make the terminal the controlling one{closed}"), errno)
+    })?;
     rustix::stdio::dup2_stdin(slave)
         .and_then(|()| rustix::stdio::dup2_stdout(slave))
         .and_then(|()| rustix::stdio::dup2_stderr(slave))
