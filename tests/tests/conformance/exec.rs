@@ -85,6 +85,7 @@ fn the_capabilities_are_those_of_the_container() {
     let runtime = Runtime::new();
     let (_bundle, container) = idle(&runtime, |bundle| capable(bundle, &["CAP_CHOWN", "CAP_KILL"]));
     let done = container.exec(&["grep", "-E", "Cap(Eff|Bnd)", "/proc/self/status"]).ok();
+    assert_eq!(done.stdout.lines().count(), 2, "{done:?}");
     for line in done.stdout.lines() {
         assert!(line.ends_with("0000000000000021"), "{done:?}");
     }

@@ -48,6 +48,7 @@ fn capability() {
     let done = container
         .call_with("exec", &["--cap", "CAP_SYS_CHROOT"], &["grep", "-E", "Cap(Eff|Bnd)", "/proc/self/status"])
         .ok();
+    assert_eq!(done.stdout.lines().count(), 2, "{done:?}");
     for line in done.stdout.lines() {
         assert!(line.ends_with("0000000000040020"), "{done:?}");
     }

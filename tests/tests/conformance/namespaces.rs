@@ -10,7 +10,9 @@ fn host(file: &str) -> String {
 }
 
 fn inside(file: &str, change: impl FnOnce(&mut Bundle) -> &mut Bundle) -> String {
-    output(&format!("readlink /proc/self/ns/{file}"), change)
+    let shown = output(&format!("readlink /proc/self/ns/{file}"), change);
+    assert!(shown.contains(":["), "{file}: {shown}");
+    shown
 }
 
 /// Leaves a namespace of the default spec out, with what depends on it.

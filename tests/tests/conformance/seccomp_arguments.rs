@@ -87,6 +87,10 @@ fn comparisons_of_the_same_argument_are_alternatives() {
     let either =
         json!([{"index": 1, "value": 0, "op": "SCMP_CMP_EQ"}, {"index": 1, "value": 9, "op": "SCMP_CMP_EQ"}]);
     assert!(!killed(either));
+    // Neither of two that never hold.
+    let neither =
+        json!([{"index": 1, "value": 5, "op": "SCMP_CMP_EQ"}, {"index": 1, "value": 6, "op": "SCMP_CMP_EQ"}]);
+    assert!(killed(neither));
 }
 
 #[test]
