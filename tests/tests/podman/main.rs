@@ -1,6 +1,5 @@
 //! podman with husk as its runtime: what podman's users do every day. `RUNTIME=/usr/sbin/runc` runs the same on a peer.
 
-mod checkpoint;
 mod engine;
 mod limits;
 mod more;
