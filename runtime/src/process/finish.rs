@@ -148,10 +148,20 @@ fn join_keyring(name: &std::ffi::CStr, context: &Context<'_>) -> Result<()> {
     }
 }
 
+fn scheduler_refused(attributes: &sched::Attributes, errno: Errno) -> String {
+    let mut what = "set process.scheduler: sched_setattr".to_owned();
+    // sched(7): SCHED_DEADLINE is for those that may run on every CPU.
+    if attributes.policy == 6 && errno == Errno::PERM {
+        what += ": this process scheduler can't be used together with AllowedCPUs (linux.resources.cpu.cpus), \
+                 nor without CAP_SYS_NICE";
+    }
+    what
+}
+
 fn scheduling(process: &Process) -> Result<()> {
     let plan = &process.sched;
     if let Some(attributes) = &plan.scheduler {
-        sched::set(attributes).step(|| "set process.scheduler: sched_setattr".into())?;
+        sched::set(attributes).map_err(|errno| Failure::call(scheduler_refused(attributes, errno), errno))?;
     }
     if let Some((class, level)) = plan.io_priority {
         sched::set_io_priority(class, level).step(|| "set process.ioPriority: ioprio_set".into())?;
@@ -240,4 +250,17 @@ fn cwd_is_inside() -> Result<()> {
         return Err(Failure::text("the working directory (process.cwd) is outside the container's root"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Errno, sched::Attributes, scheduler_refused};
+
+    #[test]
+    fn a_deadline_that_is_refused_is_told_with_what_it_needs() {
+        let deadline = Attributes { policy: 6, ..Attributes::default() };
+        assert!(scheduler_refused(&deadline, Errno::PERM).contains("linux.resources.cpu.cpus"));
+        assert!(!scheduler_refused(&deadline, Errno::BUSY).contains("cpus"));
+        assert!(!scheduler_refused(&Attributes::default(), Errno::PERM).contains("cpus"));
+    }
 }
