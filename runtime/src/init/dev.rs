@@ -121,6 +121,8 @@ pub fn null_streams(root: BorrowedFd<'_>) -> Result<()> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let own = rustix::fs::openat2(root, "dev/null", flags, Mode::empty(), ResolveFlags::IN_ROOT);
     let Some(own) = own.ok().filter(|fd| is_null(fd.as_fd())) else { return Ok(()) };
+    // Nothing but this open was to be kept from waiting.
+    rustix::fs::fcntl_setfl(&own, OFlags::RDWR).step(|| "fcntl(F_SETFL) of /dev/null".into())?;
     if nulls[0] {
         rustix::stdio::dup2_stdin(&own).step(|| "replace /dev/null as standard input".into())?;
     }
