@@ -4,30 +4,46 @@ use super::same;
 use husk_tests::{Bundle, Container, Runtime, run, unique, wait_until};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use serde_json::json;
+use std::fs::File;
 use std::io::{IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::process::Command;
 
 fn terminal(bundle: &mut Bundle) -> &mut Bundle {
     bundle.set("/process/terminal", true)
+}
+
+/// A container by `create` or `run`, with the path of its console socket.
+fn with_socket<'a>(
+    runtime: &'a Runtime,
+    verb: &[&str],
+    bundle: &Bundle,
+    socket: &Path,
+) -> (Container<'a>, Command) {
+    bundle.write();
+    let container = Container::named(runtime, &unique("tty"));
+    let mut command = runtime.command();
+    command.args(verb).arg("--console-socket").arg(socket);
+    command.arg("--bundle").arg(bundle.path()).arg(&container.id);
+    (container, command)
+}
+
+/// The same, and the terminal's master that came by the socket.
+fn made<'a>(runtime: &'a Runtime, verb: &[&str], bundle: &Bundle) -> (Container<'a>, File) {
+    let path = bundle.path().join("console");
+    let listener = UnixListener::bind(&path).unwrap();
+    let (container, mut command) = with_socket(runtime, verb, bundle, &path);
+    (container, sent(&listener, &mut command))
 }
 
 /// What a script writes to its terminal, whose master came by a console socket.
 fn shown(script: &str, change: impl FnOnce(&mut Bundle) -> &mut Bundle) -> String {
     let runtime = Runtime::new();
     let mut bundle = Bundle::script(script);
-    change(terminal(&mut bundle)).write();
-    let path = bundle.path().join("console");
-    let listener = UnixListener::bind(&path).unwrap();
-    let container = Container::named(&runtime, &unique("tty"));
-    let mut create = runtime.command();
-    create
-        .args(["create", "--console-socket"])
-        .arg(&path)
-        .arg("--bundle")
-        .arg(bundle.path())
-        .arg(&container.id);
-    let mut master = sent(&listener, &mut create);
+    change(terminal(&mut bundle));
+    let (container, mut master) = made(&runtime, &["create"], &bundle);
     container.call("start", &[]).ok();
     let mut seen = Vec::new();
     // EIO is the end of a terminal.
@@ -76,7 +92,7 @@ fn a_terminal_in_a_user_namespace() {
 }
 
 /// The first descriptor that comes over a socket.
-pub fn receive(socket: &UnixStream) -> std::fs::File {
+pub fn receive(socket: &UnixStream) -> File {
     let mut text = [0; 4096];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -90,7 +106,7 @@ pub fn receive(socket: &UnixStream) -> std::fs::File {
 }
 
 /// Runs a command that sends a descriptor to a socket.
-fn sent(listener: &UnixListener, command: &mut std::process::Command) -> std::fs::File {
+fn sent(listener: &UnixListener, command: &mut Command) -> File {
     std::thread::scope(|scope| {
         let called = scope.spawn(|| run(command));
         listener.set_nonblocking(true).unwrap();
@@ -107,7 +123,7 @@ fn sent(listener: &UnixListener, command: &mut std::process::Command) -> std::fs
     })
 }
 
-fn read_until(master: &mut std::fs::File, text: &str) {
+fn read_until(master: &mut File, text: &str) {
     let mut seen = String::new();
     wait_until(text, || {
         let mut buffer = [0; 256];
@@ -121,18 +137,8 @@ fn read_until(master: &mut std::fs::File, text: &str) {
 fn a_console_socket_gets_the_master() {
     let runtime = Runtime::new();
     let mut bundle = Bundle::script("read line; echo \"got $line\"; sleep 100000");
-    terminal(&mut bundle).write();
-    let path = bundle.path().join("console");
-    let listener = UnixListener::bind(&path).unwrap();
-    let container = Container::named(&runtime, &unique("tty"));
-    let mut create = runtime.command();
-    create
-        .args(["create", "--console-socket"])
-        .arg(&path)
-        .arg("--bundle")
-        .arg(bundle.path())
-        .arg(&container.id);
-    let mut master = sent(&listener, &mut create);
+    terminal(&mut bundle);
+    let (container, mut master) = made(&runtime, &["create"], &bundle);
     container.call("start", &[]).ok();
     master.write_all(b"hello\n").unwrap();
     read_until(&mut master, "got hello");
@@ -142,18 +148,8 @@ fn a_console_socket_gets_the_master() {
 fn the_master_resizes_the_terminal() {
     let runtime = Runtime::new();
     let mut bundle = Bundle::script("read line; stty size; sleep 100000");
-    terminal(&mut bundle).write();
-    let path = bundle.path().join("console");
-    let listener = UnixListener::bind(&path).unwrap();
-    let container = Container::named(&runtime, &unique("tty"));
-    let mut create = runtime.command();
-    create
-        .args(["create", "--console-socket"])
-        .arg(&path)
-        .arg("--bundle")
-        .arg(bundle.path())
-        .arg(&container.id);
-    let mut master = sent(&listener, &mut create);
+    terminal(&mut bundle);
+    let (container, mut master) = made(&runtime, &["create"], &bundle);
     container.call("start", &[]).ok();
     let size = rustix::termios::Winsize { ws_row: 11, ws_col: 22, ws_xpixel: 0, ws_ypixel: 0 };
     rustix::termios::tcsetwinsize(&master, size).unwrap();
@@ -165,18 +161,8 @@ fn the_master_resizes_the_terminal() {
 fn the_end_of_the_container_is_seen_on_the_master() {
     let runtime = Runtime::new();
     let mut bundle = Bundle::new(&["sleep", "100000"]);
-    terminal(&mut bundle).write();
-    let path = bundle.path().join("console");
-    let listener = UnixListener::bind(&path).unwrap();
-    let container = Container::named(&runtime, &unique("tty"));
-    let mut command = runtime.command();
-    command
-        .args(["run", "--detach", "--console-socket"])
-        .arg(&path)
-        .arg("--bundle")
-        .arg(bundle.path())
-        .arg(&container.id);
-    let mut master = sent(&listener, &mut command);
+    terminal(&mut bundle);
+    let (container, mut master) = made(&runtime, &["run", "--detach"], &bundle);
     container.call("kill", &["KILL"]).ok();
     container.wait_for("stopped");
     let mut rest = Vec::new();
@@ -220,17 +206,9 @@ fn create_with_a_terminal_needs_a_socket() {
 fn a_socket_without_a_terminal_is_an_error() {
     let runtime = Runtime::new();
     let bundle = Bundle::new(&["true"]);
-    bundle.write();
     let path = bundle.path().join("console");
     let _listener = UnixListener::bind(&path).unwrap();
-    let container = Container::named(&runtime, &unique("tty"));
-    let mut create = runtime.command();
-    create
-        .args(["create", "--console-socket"])
-        .arg(&path)
-        .arg("--bundle")
-        .arg(bundle.path())
-        .arg(&container.id);
+    let (_container, mut create) = with_socket(&runtime, &["create"], &bundle, &path);
     assert_ne!(run(&mut create).code, 0);
 }
 
@@ -238,12 +216,18 @@ fn a_socket_without_a_terminal_is_an_error() {
 fn a_socket_that_does_not_exist_is_an_error() {
     let runtime = Runtime::new();
     let mut bundle = Bundle::new(&["true"]);
-    terminal(&mut bundle).write();
-    let container = Container::named(&runtime, &unique("tty"));
-    let mut create = runtime.command();
-    create
-        .args(["create", "--console-socket", "/no/such/socket", "--bundle"])
-        .arg(bundle.path())
-        .arg(&container.id);
+    terminal(&mut bundle);
+    let (_container, mut create) = with_socket(&runtime, &["create"], &bundle, Path::new("/no/such/socket"));
     assert_ne!(run(&mut create).code, 0);
+}
+
+/// As the kernel makes it: whoever has the master decides whether a carriage return is added to a line's end.
+#[test]
+fn a_terminal_that_is_sent_away_has_the_kernels_modes() {
+    let runtime = Runtime::new();
+    let mut bundle = Bundle::script("echo line; sleep 100000");
+    terminal(&mut bundle);
+    let (container, mut master) = made(&runtime, &["create"], &bundle);
+    container.call("start", &[]).ok();
+    read_until(&mut master, "line\r\n");
 }
