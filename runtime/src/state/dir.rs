@@ -182,17 +182,18 @@ impl Dir {
     }
 }
 
-/// Writes a file under a temporary name beside it, and renames it: nobody ever reads half of it.
+/// Writes a file under a temporary name beside it, and renames it: nobody ever reads half of it. What is there under the
+/// temporary name is removed and never written to: a pid file may be in a folder of other users', who could put a link there.
 pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".tmp-{}", std::process::id()));
     let temporary = PathBuf::from(temporary);
-    let written = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(&temporary)
+    let create = || fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary);
+    let written = create()
+        .or_else(|error| match error.kind() {
+            ErrorKind::AlreadyExists => fs::remove_file(&temporary).and_then(|()| create()),
+            _ => Err(error),
+        })
         .and_then(|mut file| file.write_all(content))
         .and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
@@ -221,10 +222,23 @@ pub fn list(root: &Path) -> anyhow::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dir, State, list};
+    use super::{Dir, State, list, write_atomic};
 
     fn root() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()
+    }
+
+    #[test]
+    fn a_link_under_the_temporary_name_is_not_followed() {
+        let dir = root();
+        let (file, other) = (dir.path().join("pid"), dir.path().join("other"));
+        std::fs::write(&other, "theirs").unwrap();
+        let temporary = dir.path().join(format!("pid.tmp-{}", std::process::id()));
+        std::os::unix::fs::symlink(&other, &temporary).unwrap();
+        write_atomic(&file, b"1", 0o644).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"1");
+        assert_eq!(std::fs::read(&other).unwrap(), b"theirs");
+        assert!(!file.is_symlink() && !temporary.exists());
     }
 
     #[test]
