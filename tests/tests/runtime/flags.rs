@@ -80,3 +80,19 @@ fn the_session_keyring_is_new_or_the_callers() {
     let (container, done) = call(&runtime, "run", &["--no-new-keyring"], &bundle);
     assert!(!done.ok().stdout.contains(&format!("_ses.{}", container.id)), "a keyring of its own");
 }
+
+/// Where memory can't be limited the default is to refuse; who may not refuse says so, through any engine.
+#[test]
+fn a_limit_that_the_machine_can_not_set_is_left_out_only_when_asked_for() {
+    let runtime = Runtime::husk();
+    let mut bundle = Bundle::new(&["true"]);
+    bundle.set("/linux/resources/memory", json!({"limit": 64 << 20})).write();
+    let there = husk_tests::cgroup::controllers().iter().any(|name| name == "memory");
+    for (lenient, expected) in [("1", 0), ("0", i32::from(!there))] {
+        let container = Container::named(&runtime, &unique("lenient"));
+        let mut command = runtime.command();
+        command.env("HUSK_LENIENT_CGROUP", lenient).arg("run").arg("--bundle").arg(bundle.path());
+        let done = run(command.arg(&container.id)).expect_code(expected);
+        assert_eq!(done.stderr.contains("memory"), !there, "{done:?}");
+    }
+}
