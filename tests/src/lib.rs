@@ -55,6 +55,16 @@ pub fn criu() -> bool {
     done.code == 0
 }
 
+/// Whether systemd runs this machine; the test is skipped where it doesn't, or where the machine is not ours.
+#[must_use]
+pub fn has_systemd() -> bool {
+    if in_vm() && Path::new("/run/systemd/system").exists() {
+        return true;
+    }
+    skip("needs a machine of its own with systemd as PID 1");
+    false
+}
+
 /// Waits until `condition` holds, a minute at most (five in the VM).
 #[track_caller]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {

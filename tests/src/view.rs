@@ -4,10 +4,18 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// Own network and mounts, cgroup v2 alone, and a /run and a /dev/shm that go away.
+/// Own network and mounts, cgroup v2 alone, and a /run and a /dev/shm that go away. What `$2` names below /run stays.
 const VIEW: &str = r#"
 set -e
+for kept in $2; do
+    mkdir -p "$1/kept/$kept"
+    mount --bind "/run/$kept" "$1/kept/$kept"
+done
 mount -t tmpfs tmpfs /run
+for kept in $2; do
+    mkdir -p "/run/$kept"
+    mount --move "$1/kept/$kept" "/run/$kept"
+done
 mount -t tmpfs tmpfs /dev/shm
 if [ -d /sys/fs/cgroup/unified ]; then
     umount -R -l /sys/fs/cgroup
@@ -27,6 +35,16 @@ impl View {
     /// The view, with what `script` changes and starts in it: `$1` is `dir`; it has to write `ready` and to go on running.
     /// Where `pids` is set there is a PID namespace as well, so that all that was started in the view ends with it.
     pub fn new(dir: &Path, script: &str, pids: bool) -> Self {
+        Self::build(dir, script, pids, "")
+    }
+
+    /// A view in which the sockets of the machine's systemd and of its users' stay, and all processes, as systemd has to find
+    /// them by their ids. Whoever makes it ends what runs in it.
+    pub fn with_systemd(dir: &Path, script: &str) -> Self {
+        Self::build(dir, script, false, "systemd dbus user")
+    }
+
+    fn build(dir: &Path, script: &str, pids: bool, kept: &str) -> Self {
         let mut command = Command::new("unshare");
         command.args(["--net", "--mount", "--propagation", "private"]);
         if pids {
@@ -35,6 +53,7 @@ impl View {
         let mut holder = command
             .args(["sh", "-c", &format!("{VIEW}{script}"), "sh"])
             .arg(dir)
+            .arg(kept)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

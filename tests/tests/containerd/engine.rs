@@ -81,6 +81,20 @@ impl Containerd {
         self.command(&args)
     }
 
+    /// `ctr run` of an image.
+    #[track_caller]
+    pub fn run_image(&self, id: &str, image: &str, flags: &[&str], command: &[&str]) -> Done {
+        let runtime = self.runtime.to_str().unwrap();
+        let group = format!("{}/{id}", self.group);
+        let args = [&["run", "--runc-binary", runtime, "--cgroup", &group], flags, &[image, id], command];
+        self.ctr(&args.concat())
+    }
+
+    /// Files of the test's own, seen by containerd at the same place.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// What containerd tells from now on.
     pub fn events(&self) -> Events {
         let file = self.dir.path().join("events");

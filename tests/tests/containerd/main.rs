@@ -1,6 +1,7 @@
 //! containerd with its own runc shim and husk as the shim's binary. `RUNTIME=/usr/sbin/runc` runs the same on a peer.
 
 mod engine;
+mod image;
 mod tasks;
 
 use engine::Containerd;

@@ -14,16 +14,32 @@ echo ready
 exec /usr/bin/docker-init -- dockerd --config-file "$1/daemon.json" >"$1/log" 2>&1
 "#;
 
+/// With systemd there is no PID namespace, as systemd has to find processes by their ids: [`Docker`] ends dockerd itself.
+const SYSTEMDS_DAEMON: &str = r#"
+echo ready
+exec dockerd --config-file "$1/daemon.json" >"$1/log" 2>&1
+"#;
+
 /// An engine of its own, with one image named `busybox`. It and what it runs end with the value.
 pub struct Docker {
     view: View,
     dir: tempfile::TempDir,
+    by_systemd: bool,
     _group: Group,
 }
 
 impl Docker {
     /// dockerd with husk as its default runtime, or with the runtime that `$RUNTIME` names by its path.
     pub fn new() -> Self {
+        Self::build(false)
+    }
+
+    /// The same with systemd as its cgroup driver, as Debian sets it up.
+    pub fn by_systemd() -> Self {
+        Self::build(true)
+    }
+
+    fn build(by_systemd: bool) -> Self {
         let runtime = match std::env::var_os("RUNTIME") {
             Some(path) if Path::new(&path).is_absolute() => PathBuf::from(path),
             _ => husk_tests::bin("husk"),
@@ -39,7 +55,9 @@ impl Docker {
             "pidfile": "/run/docker.pid",
             "hosts": ["unix:///run/docker.sock"],
             "deprecated-key-path": at("key.json"),
-            "cgroup-parent": group.path,
+            "cgroup-parent": if by_systemd { "husktest.slice" } else { &group.path },
+            "exec-opts": [format!("native.cgroupdriver={}", if by_systemd { "systemd" } else { "cgroupfs" })],
+            "experimental": true,
             "storage-driver": "vfs",
             "bridge": "none",
             "iptables": false,
@@ -47,7 +65,12 @@ impl Docker {
             "ip-forward": false,
         });
         std::fs::write(at("daemon.json"), config.to_string()).unwrap();
-        let docker = Self { view: View::new(dir.path(), DAEMON, true), dir, _group: group };
+        let view = if by_systemd {
+            View::with_systemd(dir.path(), SYSTEMDS_DAEMON)
+        } else {
+            View::new(dir.path(), DAEMON, true)
+        };
+        let docker = Self { view, dir, by_systemd, _group: group };
         wait_until("dockerd answers", || docker.docker(&["version"]).code == 0);
         docker.import();
         docker
@@ -102,6 +125,12 @@ impl Docker {
         in_terminal(&self.command(args))
     }
 
+    /// A program beside dockerd.
+    #[track_caller]
+    pub fn host(&self, line: &[&str]) -> Done {
+        run(self.view.command(line[0]).args(&line[1..]))
+    }
+
     /// A value of `docker inspect`, by Go template.
     #[track_caller]
     pub fn inspect(&self, name: &str, template: &str) -> String {
@@ -116,6 +145,11 @@ impl Drop for Docker {
         args.extend(list.stdout.lines());
         if args.len() > 3 {
             let _ = self.docker(&args);
+        }
+        if self.by_systemd {
+            let script =
+                "pid=$(cat /run/docker.pid); kill $pid; while [ -e /proc/$pid/exe ]; do sleep 0.1; done";
+            let _ = self.host(&["timeout", "100", "sh", "-c", script]);
         }
         if std::thread::panicking() {
             let log = self.log();

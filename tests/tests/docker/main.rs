@@ -1,9 +1,11 @@
 //! docker with husk as its default runtime: what docker's users do every day. `RUNTIME=/usr/sbin/runc` runs the same on a
 //! peer.
 
+mod checkpoint;
 mod engine;
 mod limits;
 mod rights;
+mod systemd;
 
 use engine::Docker;
 use husk_tests::terminal::{in_resized_terminal, resize_watcher};

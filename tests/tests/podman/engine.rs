@@ -49,25 +49,51 @@ exec docker-init -s -- sleep 1000000
 /// The account of [`USERS_VIEW`].
 const USER: u32 = 54321;
 
+/// The account that the VM with systemd has, which systemd starts a manager for; its ranges of ids are 300000 and on.
+const USER_OF_SYSTEMD: u32 = 12345;
+
+/// podman with systemd needs nothing else; of a user, a folder of his own.
+const SYSTEMDS_VIEW: &str = r#"
+cd "$1"
+chmod 1777 /dev/shm
+mkdir home
+chown 12345:12345 home
+mkdir -p /var/lib/containers
+mount -t tmpfs tmpfs /var/lib/containers
+echo ready
+exec sleep 1000000
+"#;
+
 /// An engine of its own, with one image named `busybox`. Its containers and cgroups go away with it.
 pub struct Podman {
     dir: tempfile::TempDir,
     view: View,
     parent: String,
-    rootless: bool,
+    user: Option<u32>,
+    by_systemd: bool,
 }
 
 impl Podman {
     /// podman on husk, or on the runtime that `$RUNTIME` names by its path.
     pub fn new() -> Self {
-        let podman = Self::build(false);
+        let podman = Self::build(None, false);
+        podman.import();
+        podman
+    }
+
+    /// podman with systemd as its cgroup manager, of root or of an ordinary user.
+    pub fn by_systemd(rootless: bool) -> Self {
+        if rootless {
+            run(Command::new("systemctl").args(["start", &format!("user@{USER_OF_SYSTEMD}.service")])).ok();
+        }
+        let podman = Self::build(rootless.then_some(USER_OF_SYSTEMD), true);
         podman.import();
         podman
     }
 
     /// podman of an ordinary user; none where the machine lets nobody map further ids, which husk has no part in.
     pub fn of_a_user() -> Option<Self> {
-        let podman = Self::build(true);
+        let podman = Self::build(Some(USER), false);
         let done = podman.podman(&["unshare", "true"]);
         if done.code != 0 {
             husk_tests::skip(&format!("podman unshare: {}", done.stderr.trim()));
@@ -77,7 +103,8 @@ impl Podman {
         Some(podman)
     }
 
-    fn build(rootless: bool) -> Self {
+    fn build(user: Option<u32>, by_systemd: bool) -> Self {
+        let rootless = user.is_some();
         let runtime = match std::env::var_os("RUNTIME") {
             Some(path) if Path::new(&path).is_absolute() => PathBuf::from(path),
             _ => husk_tests::bin("husk"),
@@ -94,18 +121,23 @@ impl Podman {
         // The machine's root lacks CAP_SYS_RESOURCE, so hard limits can't be raised; and without a pids controller
         // podman's own limit of 2048 can't be set.
         let pids = if husk_tests::cgroup::controllers().iter().any(|name| name == "pids") { 2048 } else { 0 };
+        let manager = if by_systemd { "systemd" } else { "cgroupfs" };
         std::fs::write(
             dir.path().join("containers.conf"),
             format!(
                 "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\npids_limit = {pids}\n\
                  init_path = \"/usr/bin/docker-init\"\n\
-                 [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime = \"tested\"\n\
+                 [engine]\ncgroup_manager = \"{manager}\"\nevents_logger = \"file\"\nruntime = \"tested\"\n\
                  [engine.runtimes]\ntested = [{runtime:?}]\n"
             ),
         )
         .unwrap();
-        let view = View::new(dir.path(), if rootless { USERS_VIEW } else { VIEW }, rootless);
-        Self { dir, view, parent: format!("/{}", husk_tests::unique("podman")), rootless }
+        let view = match (by_systemd, rootless) {
+            (true, _) => View::with_systemd(dir.path(), SYSTEMDS_VIEW),
+            (false, true) => View::new(dir.path(), USERS_VIEW, true),
+            (false, false) => View::new(dir.path(), VIEW, false),
+        };
+        Self { dir, view, parent: format!("/{}", husk_tests::unique("podman")), user, by_systemd }
     }
 
     fn import(&self) {
@@ -125,13 +157,16 @@ impl Podman {
     pub fn command(&self, args: &[&str]) -> Command {
         let at = |name: &str| self.path().join(name);
         let mut command;
-        if self.rootless {
+        if let Some(user) = self.user {
             command = self.view.command("setpriv");
-            let user = [format!("--reuid={USER}"), format!("--regid={USER}")];
-            command.args(user).args(["--clear-groups", "podman"]);
-            command.env("HOME", at("home")).env("XDG_RUNTIME_DIR", format!("/run/user/{USER}"));
+            command.args([format!("--reuid={user}"), format!("--regid={user}")]);
+            command.args(["--clear-groups", "podman"]);
             for name in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "DBUS_SESSION_BUS_ADDRESS", "TMPDIR"] {
                 command.env_remove(name);
+            }
+            command.env("HOME", at("home")).env("XDG_RUNTIME_DIR", format!("/run/user/{user}"));
+            if self.by_systemd {
+                command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path=/run/user/{user}/bus"));
             }
         } else {
             command = self.view.command("podman");
@@ -167,7 +202,7 @@ impl Podman {
     #[track_caller]
     pub fn run(&self, args: &[&str]) -> Done {
         let mut all = vec!["run", "--network=none"];
-        if !self.rootless {
+        if self.user.is_none() && !self.by_systemd {
             all.extend(["--cgroup-parent", &self.parent]);
         }
         all.extend(args);

@@ -1,9 +1,11 @@
 //! podman with husk as its runtime: what podman's users do every day. `RUNTIME=/usr/sbin/runc` runs the same on a peer.
 
+mod checkpoint;
 mod engine;
 mod limits;
 mod more;
 mod rootless;
+mod systemd;
 
 use engine::Podman;
 use husk_tests::wait_until;

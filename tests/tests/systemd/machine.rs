@@ -1,17 +1,9 @@
 //! The machine's systemd, and a runtime that uses it.
 
+pub use husk_tests::has_systemd;
 use husk_tests::{Bundle, Container, Done, Runtime, run};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// Whether systemd runs this machine; the test is skipped where it doesn't, or where the machine is not ours.
-pub fn has_systemd() -> bool {
-    if husk_tests::in_vm() && Path::new("/run/systemd/system").exists() {
-        return true;
-    }
-    husk_tests::skip("needs a machine of its own with systemd as PID 1");
-    false
-}
 
 /// husk with `--systemd-cgroup`.
 pub struct Systemd {
