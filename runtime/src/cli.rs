@@ -6,7 +6,14 @@ use std::path::PathBuf;
 
 /// OCI container runtime that tells the truth about exits.
 #[derive(Debug, Parser)]
-#[command(name = "husk", version, disable_version_flag = true, disable_help_subcommand = true)]
+// A flag may be given twice, as podman does; the last one counts, as with runc.
+#[command(
+    name = "husk",
+    version,
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    args_override_self = true
+)]
 pub struct Cli {
     /// Print the version of husk and of the specification
     #[arg(short = 'v', short_alias = 'V', long, action = clap::ArgAction::Version)]

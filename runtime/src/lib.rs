@@ -10,6 +10,7 @@ mod checkpoint;
 pub mod cli;
 mod clock;
 mod commands;
+mod dashes;
 mod foreground;
 mod init;
 mod launch;
@@ -32,17 +33,19 @@ pub fn main() -> ExitCode {
     // Engines read `NAME version NUMBER` and `spec: NUMBER` from --version and -v, as runc words it.
     let version = concat!("version ", env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0");
     let command = cli::Cli::command().version(version).long_version(version);
-    let cli = match command.try_get_matches().and_then(|matches| cli::Cli::from_arg_matches(&matches)) {
-        Ok(cli) => cli,
-        Err(error) => {
-            // --help and --version are "errors" of exit code 0; runc gives 1 for a wrong command line.
-            match missing_value(&error) {
-                Some(text) => eprint!("{text}"),
-                None => _ = error.print(),
+    let line = dashes::doubled(&command, std::env::args_os());
+    let cli =
+        match command.try_get_matches_from(line).and_then(|matches| cli::Cli::from_arg_matches(&matches)) {
+            Ok(cli) => cli,
+            Err(error) => {
+                // --help and --version are "errors" of exit code 0; runc gives 1 for a wrong command line.
+                match missing_value(&error) {
+                    Some(text) => eprint!("{text}"),
+                    None => _ = error.print(),
+                }
+                return ExitCode::from(u8::from(error.use_stderr()));
             }
-            return ExitCode::from(u8::from(error.use_stderr()));
-        }
-    };
+        };
     if let Err(error) = log::open(&cli.global) {
         eprintln!("husk: {error:#}");
         return ExitCode::FAILURE;
