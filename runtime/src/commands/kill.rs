@@ -31,8 +31,8 @@ const OTHER_NAMES: [(&str, &str); 3] = [("IOT", "ABRT"), ("CLD", "CHLD"), ("POLL
 /// Arguments of `husk kill`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Send it to all processes of the container, and succeed where it is stopped already
-    #[arg(long, short)]
+    /// Succeed where the container is stopped already; obsolete otherwise, as with runc since 1.2
+    #[arg(long, short, hide = true)]
     pub all: bool,
     /// Id of the container
     #[arg(value_name = "CONTAINER-ID")]
@@ -55,28 +55,26 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sends a signal to init, or to all processes of the container.
+/// Sends a signal to init; with `gone_is_fine` also where there is none any more.
 ///
-/// SIGKILL goes to all of them where the container has no PID namespace of its own, since the kernel then kills nobody
+/// SIGKILL goes to all processes where the container has no PID namespace of its own, since the kernel then kills nobody
 /// else when init dies. Signal 0 only asks whether init is there.
-pub fn send(target: &Target, number: i32, all: bool) -> anyhow::Result<()> {
+pub fn send(target: &Target, number: i32, gone_is_fine: bool) -> anyhow::Result<()> {
     let own_pids = target.state.namespaces.iter().any(|kind| kind == "pid");
-    if all || number == SIGKILL && !own_pids {
-        // An ordinary user's container may have no cgroup: then init is all that can be reached.
-        if let Ok(group) = target.cgroup() {
-            return match number {
-                SIGKILL => group.kill_all().map_err(Into::into),
-                _ => group.signal_all(number).map(drop).map_err(Into::into),
-            };
-        }
+    // An ordinary user's container may have no cgroup: then init is all that can be reached.
+    if number == SIGKILL
+        && !own_pids
+        && let Ok(group) = target.cgroup()
+    {
+        return group.kill_all().map_err(Into::into);
     }
     // The identity is compared after the descriptor is open, so a reused pid is never hit.
     let pidfd = target.state.init.and_then(|init| init.open());
     let Some(pidfd) = pidfd.filter(|_| target.has_init()) else {
-        return if all { Ok(()) } else { target.need_init() };
+        return if gone_is_fine { Ok(()) } else { target.need_init() };
     };
     match husk_sys::send::to_pidfd(pidfd.as_fd(), number) {
-        Err(errno) if errno.raw_os_error() == Some(Errno::SRCH.raw_os_error()) && !all => {
+        Err(errno) if errno.raw_os_error() == Some(Errno::SRCH.raw_os_error()) && !gone_is_fine => {
             bail!("container not running: {:?} has just ended", target.state.id)
         }
         Err(errno) if errno.raw_os_error() != Some(Errno::SRCH.raw_os_error()) => {
