@@ -57,7 +57,9 @@ impl Dir {
             Err(error) => return Err(error).with_context(|| format!("make {}", path.display())),
         }
         let dir = Self { path };
-        let lock = dir.lock()?;
+        // It may be the descriptor for the lock that there is none left of; a directory that others have put something in by
+        // now is not removed so.
+        let lock = dir.lock().inspect_err(|_| drop(fs::remove_dir(&dir.path)))?;
         Ok((dir, lock))
     }
 
