@@ -101,7 +101,8 @@ fn a_limit_that_the_machine_can_not_set_is_left_out_only_when_asked_for() {
 #[test]
 fn a_flag_may_be_given_twice_and_the_last_one_counts() {
     let runtime = Runtime::husk();
-    let container = runtime.start(&Bundle::new(&["sleep", "100000"]));
+    let bundle = Bundle::new(&["sleep", "100000"]);
+    let container = runtime.start(&bundle);
     let list = |flags: &[&str]| run(runtime.command().arg("list").args(flags)).ok().stdout;
     assert_eq!(list(&["-q", "--quiet"]).trim(), container.id);
     assert!(list(&["--format", "table", "--format", "json"]).starts_with("[{"));
