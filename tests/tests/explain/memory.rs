@@ -38,7 +38,8 @@ fn oom_of_a_container_that_husk_did_not_wait_for_is_oomkilled() {
         return;
     }
     let runtime = Runtime::husk();
-    let container = runtime.start(&limited(Bundle::new(&["tail", "/dev/zero"])));
+    let bundle = limited(Bundle::new(&["tail", "/dev/zero"]));
+    let container = runtime.start(&bundle);
     husk_tests::wait_until("it has ended", || container.status() == "stopped");
     let verdict = |explained| {
         verdict(&explained, "OOMKilled", 137, "The container's init was killed by the OOM killer");

@@ -100,7 +100,8 @@ fn the_last_ends_are_listed_the_latest_first() {
         bundle.write();
         run(runtime.command().arg("run").arg("--bundle").arg(bundle.path()).arg(id)).expect_code(code);
     }
-    let running = runtime.start(&Bundle::new(&["sleep", "100000"]));
+    let bundle = Bundle::new(&["sleep", "100000"]);
+    let running = runtime.start(&bundle);
     let (table, json) = (list(&[]), list(&["--json"]));
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines.len(), 3, "{table}");
