@@ -17,8 +17,7 @@ pub fn own_cgroup(pid: i32, id: &str) -> Option<PathBuf> {
     if !name.contains(id) || Path::new(&ours).starts_with(&theirs) || theirs.contains("/../") {
         return None;
     }
-    let root = Hierarchy::detect().ok()?;
-    let dir = root.root().join(theirs.trim_start_matches('/'));
+    let dir = Hierarchy::detect().ok()?.group(&theirs);
     dir.is_dir().then_some(dir)
 }
 

@@ -37,6 +37,11 @@ impl Hierarchy {
         &self.root
     }
 
+    /// The directory of a group, from its path as /proc/PID/cgroup has it.
+    pub fn group(&self, path: &str) -> PathBuf {
+        self.root().join(path.trim_start_matches('/'))
+    }
+
     /// The controllers that the hierarchy has at its root.
     pub fn controllers(&self) -> Result<Vec<String>> {
         controllers(&self.root)

@@ -25,8 +25,7 @@ impl View {
     /// A namespace that begins at the root of cgroup2; then the process goes to `group`, or back to husk's.
     pub fn of_all(group: Option<&Cgroup>) -> Self {
         let Ok(hierarchy) = Hierarchy::detect() else { return Self::default() };
-        let own =
-            || Some(hierarchy.root().join(husk_cgroup::path::of_process("self")?.trim_start_matches('/')));
+        let own = || Some(hierarchy.group(&husk_cgroup::path::of_process("self")?));
         let Some(then) = group.map(|group| group.path().to_owned()).or_else(own) else {
             return Self::default();
         };

@@ -210,7 +210,7 @@ fn sub_group(own: &Path, wanted: &str) -> anyhow::Result<PathBuf> {
 /// Where init is now: below the container's group, if it has moved itself, or wherever it was moved to by someone who may.
 fn group_of_init(target: &Target) -> Option<PathBuf> {
     let path = husk_cgroup::path::of_process(&target.state.init?.pid.to_string())?;
-    Some(husk_cgroup::Hierarchy::detect().ok()?.root().join(path.trim_start_matches('/')))
+    Some(husk_cgroup::Hierarchy::detect().ok()?.group(&path))
 }
 
 #[cfg(test)]

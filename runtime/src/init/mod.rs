@@ -120,11 +120,9 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
         true => Some(terminal::open(root.as_fd(), process.console_size, channel)?),
         false => None,
     };
-    if let Some(slave) = &slave {
-        dev::console(root.as_fd(), slave)?;
-    }
-    if slave.is_none() {
-        dev::null_streams(root.as_fd())?;
+    match &slave {
+        Some(slave) => dev::console(root.as_fd(), slave)?,
+        None => dev::null_streams(root.as_fd())?,
     }
     root::finish(plan, &root)?;
     root::change(plan, &root, unpivoted.as_ref())?;

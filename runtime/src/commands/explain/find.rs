@@ -33,7 +33,7 @@ impl Place {
                 return Ok(place);
             }
         }
-        let mut found = all(global)?;
+        let mut found = all_below(&roots)?;
         found.retain(|place| place.id.starts_with(text));
         match found.as_slice() {
             [place] => Ok(place.clone()),
@@ -64,11 +64,15 @@ impl Place {
 
 /// All containers that are there, and all of which records are kept.
 pub fn all(global: &Global) -> anyhow::Result<Vec<Place>> {
+    all_below(&roots(global))
+}
+
+fn all_below(roots: &[PathBuf]) -> anyhow::Result<Vec<Place>> {
     let mut places = Vec::new();
-    for root in roots(global) {
-        let mut ids = state::list(&root)?;
+    for root in roots {
+        let mut ids = state::list(root)?;
         // A root of another runtime's may have anything by that name.
-        ids.extend(Kept::new(&root).ids().unwrap_or_default());
+        ids.extend(Kept::new(root).ids().unwrap_or_default());
         places.extend(ids.into_iter().map(|id| Place { id, root: root.clone() }));
     }
     places.sort();
