@@ -101,13 +101,13 @@ impl Runtime {
     #[track_caller]
     pub fn run(&self, bundle: &Bundle) -> Done {
         bundle.write();
-        let container = Container { runtime: self, id: crate::unique("run") };
+        let container = Container::named(self, &crate::unique("run"));
         run(self.command().arg("run").arg("--bundle").arg(bundle.path()).arg(&container.id))
     }
 
-    /// `create`, expected to work.
+    /// `create`, expected to work. The container holds on to its bundle, whose root filesystem it has mounted.
     #[track_caller]
-    pub fn create(&self, bundle: &Bundle) -> Container<'_> {
+    pub fn create<'a>(&'a self, bundle: &'a Bundle) -> Container<'a> {
         let (container, done) = self.try_create(bundle);
         done.ok();
         container
@@ -115,19 +115,33 @@ impl Runtime {
 
     /// `create`, however it ends.
     #[track_caller]
-    pub fn try_create(&self, bundle: &Bundle) -> (Container<'_>, Done) {
-        bundle.write();
-        let container = Container { runtime: self, id: crate::unique("c") };
-        let done = run(self.command().arg("create").arg("--bundle").arg(bundle.path()).arg(&container.id));
+    pub fn try_create<'a>(&'a self, bundle: &'a Bundle) -> (Container<'a>, Done) {
+        let container = Container::named(self, &crate::unique("c"));
+        let done = self.create_as(bundle, &container.id);
         (container, done)
+    }
+
+    #[track_caller]
+    fn create_as(&self, bundle: &Bundle, id: &str) -> Done {
+        bundle.write();
+        run(self.command().arg("create").arg("--bundle").arg(bundle.path()).arg(id))
     }
 
     /// `run --detach`: a container whose program runs in the background.
     #[track_caller]
-    pub fn start(&self, bundle: &Bundle) -> Container<'_> {
+    pub fn start<'a>(&'a self, bundle: &'a Bundle) -> Container<'a> {
         let container = self.create(bundle);
         container.call("start", &[]).ok();
         container
+    }
+
+    /// As [`start`](Self::start), of a bundle that nobody else keeps.
+    #[track_caller]
+    pub fn start_owned(&self, bundle: Bundle) -> Container<'_> {
+        let container = Container::named(self, &crate::unique("c"));
+        self.create_as(&bundle, &container.id).ok();
+        container.call("start", &[]).ok();
+        container.keeping(bundle)
     }
 }
 
@@ -143,12 +157,26 @@ pub struct Container<'a> {
     runtime: &'a Runtime,
     /// Its id.
     pub id: String,
+    bundle: Option<Bundle>,
 }
 
 impl<'a> Container<'a> {
     /// A container that the test creates by a command line of its own.
     pub fn named(runtime: &'a Runtime, id: &str) -> Self {
-        Self { runtime, id: id.to_owned() }
+        Self { runtime, id: id.to_owned(), bundle: None }
+    }
+
+    /// The same container, with a bundle that nobody else keeps.
+    #[must_use]
+    pub fn keeping(mut self, bundle: Bundle) -> Self {
+        self.bundle = Some(bundle);
+        self
+    }
+
+    /// The bundle that it keeps ([`Runtime::start_owned`]).
+    #[track_caller]
+    pub fn bundle(&self) -> &Bundle {
+        self.bundle.as_ref().expect("a bundle of its own")
     }
 
     /// `husk VERB ID ARGUMENTS…`

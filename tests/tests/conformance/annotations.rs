@@ -7,7 +7,7 @@ use serde_json::json;
 #[test]
 fn they_are_in_the_state() {
     let runtime = Runtime::new();
-    let (_bundle, container) =
+    let container =
         idle(&runtime, |bundle| bundle.set("/annotations", json!({"org.example.a": "b", "ü": "\n"})));
     let state = container.state();
     assert_eq!(

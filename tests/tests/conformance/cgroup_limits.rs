@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 fn files(resources: Value, names: &[&str]) -> Vec<String> {
     let runtime = Runtime::new();
     let group = Group::reserve("limit");
-    let (_bundle, _container) = idle(&runtime, |bundle: &mut Bundle| {
+    let _container = idle(&runtime, |bundle: &mut Bundle| {
         for (key, value) in resources.as_object().unwrap() {
             bundle.set(&format!("/linux/resources/{key}"), value.clone());
         }

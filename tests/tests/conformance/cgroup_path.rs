@@ -21,7 +21,7 @@ const MAKE: &str = "grep ' - cgroup' /proc/self/mountinfo | cut -d ' ' -f 5 | wh
 fn an_absolute_path_is_relative_to_the_mount_point() {
     groups!(runtime);
     let group = Group::reserve("path");
-    let (_bundle, container) = idle(&runtime, |bundle| bundle.set("/linux/cgroupsPath", group.path.as_str()));
+    let container = idle(&runtime, |bundle| bundle.set("/linux/cgroupsPath", group.path.as_str()));
     assert_eq!(cgroup::of_process(container.pid()), group.dir());
 }
 
@@ -30,7 +30,7 @@ fn parents_are_made() {
     groups!(runtime);
     let group = Group::reserve("deep");
     let path = format!("{}/a/b", group.path);
-    let (_bundle, container) = idle(&runtime, |bundle| bundle.set("/linux/cgroupsPath", path.as_str()));
+    let container = idle(&runtime, |bundle| bundle.set("/linux/cgroupsPath", path.as_str()));
     assert_eq!(cgroup::of_process(container.pid()), group.dir().join("a/b"));
 }
 
@@ -39,8 +39,7 @@ fn the_same_path_is_the_same_place() {
     groups!(runtime);
     let group = Group::reserve("same");
     for _ in 0..2 {
-        let (_bundle, container) =
-            idle(&runtime, |bundle| bundle.set("/linux/cgroupsPath", group.path.as_str()));
+        let container = idle(&runtime, |bundle| bundle.set("/linux/cgroupsPath", group.path.as_str()));
         assert_eq!(cgroup::of_process(container.pid()), group.dir());
         container.call_with("delete", &["--force"], &[]).ok();
     }
@@ -49,8 +48,8 @@ fn the_same_path_is_the_same_place() {
 #[test]
 fn two_containers_without_a_path_have_two_groups() {
     groups!(runtime);
-    let (_one, first) = idle(&runtime, same);
-    let (_two, second) = idle(&runtime, same);
+    let first = idle(&runtime, same);
+    let second = idle(&runtime, same);
     assert_ne!(cgroup::of_process(first.pid()), cgroup::of_process(second.pid()));
     assert_ne!(cgroup::of_process(first.pid()), cgroup::root());
 }
@@ -165,8 +164,7 @@ fn the_group_has_every_controller() {
     }
     let runtime = Runtime::new();
     let group = Group::reserve("all");
-    let (_bundle, _container) =
-        idle(&runtime, |bundle| bundle.set("/linux/cgroupsPath", group.path.as_str()));
+    let _container = idle(&runtime, |bundle| bundle.set("/linux/cgroupsPath", group.path.as_str()));
     let text = std::fs::read_to_string(group.dir().join("cgroup.controllers")).unwrap();
     assert_eq!(text.split_whitespace().collect::<Vec<_>>(), cgroup::controllers());
 }

@@ -26,7 +26,7 @@ fn quiet(command: &mut Command) -> i32 {
 }
 
 /// A container that counts in a file, with its bundle.
-fn counting(runtime: &Runtime) -> (Bundle, Container<'_>) {
+fn counting(runtime: &Runtime) -> Container<'_> {
     let bundle = Bundle::script("n=0; while :; do n=$((n + 1)); echo $n >/count; sleep 0.05; done");
     bundle.write();
     let container = Container::named(runtime, &unique("cr"));
@@ -34,7 +34,7 @@ fn counting(runtime: &Runtime) -> (Bundle, Container<'_>) {
     command.args(["run", "--detach", "--bundle"]).arg(bundle.path()).arg(&container.id);
     assert_eq!(quiet(&mut command), 0);
     wait_until("it counts", || count(&bundle) > 2);
-    (bundle, container)
+    container.keeping(bundle)
 }
 
 fn count(bundle: &Bundle) -> u64 {
@@ -56,10 +56,11 @@ fn a_container_goes_on_where_it_was() {
     }
     let (runtime, dir) = (Runtime::new(), temp_dir());
     let images = dir.path().join("images");
-    let (bundle, container) = counting(&runtime);
+    let container = counting(&runtime);
+    let bundle = container.bundle();
     checkpoint(&runtime, &container, &images, &[]).ok();
     assert_ne!(container.call("state", &[]).code, 0, "it is still there");
-    let before = count(&bundle);
+    let before = count(bundle);
     std::fs::write(bundle.rootfs().join("count"), "").unwrap();
     let mut command = runtime.command();
     command
@@ -72,7 +73,7 @@ fn a_container_goes_on_where_it_was() {
     command.arg("--work-path").arg(dir.path().join("work")).arg(&container.id);
     assert_eq!(quiet(&mut command), 0);
     assert_eq!(container.status(), "running");
-    wait_until("it goes on", || count(&bundle) > before);
+    wait_until("it goes on", || count(bundle) > before);
 }
 
 #[test]
@@ -81,17 +82,18 @@ fn left_running_it_runs_on() {
         return;
     }
     let (runtime, dir) = (Runtime::new(), temp_dir());
-    let (bundle, container) = counting(&runtime);
+    let container = counting(&runtime);
+    let bundle = container.bundle();
     checkpoint(&runtime, &container, &dir.path().join("images"), &["--leave-running"]).ok();
     assert_eq!(container.status(), "running");
-    let before = count(&bundle);
-    wait_until("it goes on", || count(&bundle) > before);
+    let before = count(bundle);
+    wait_until("it goes on", || count(bundle) > before);
 }
 
 #[test]
 fn of_a_stopped_container_is_an_error() {
     let (runtime, dir) = (Runtime::new(), temp_dir());
-    let container = runtime.start(&Bundle::new(&["true"]));
+    let container = runtime.start_owned(Bundle::new(&["true"]));
     container.wait_for("stopped");
     assert_ne!(checkpoint(&runtime, &container, &dir.path().join("images"), &[]).code, 0);
 }

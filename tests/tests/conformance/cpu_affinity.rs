@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// The processors on which a process of `exec` may run.
 fn allowed(affinity: Value) -> String {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, |bundle| bundle.set("/process/execCPUAffinity", affinity));
+    let container = idle(&runtime, |bundle| bundle.set("/process/execCPUAffinity", affinity));
     let done = container.exec(&["grep", "Cpus_allowed_list", "/proc/self/status"]).ok();
     done.text().split_whitespace().nth(1).unwrap().to_owned()
 }
@@ -59,7 +59,7 @@ fn what_the_caller_is_bound_to_does_not_bind_the_program() {
 #[test]
 fn what_the_caller_is_bound_to_does_not_bind_a_process_of_exec() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, super::same);
+    let container = idle(&runtime, super::same);
     let shown = on_the_first(|| container.exec(&["sh", "-c", SHOW]).ok());
     assert_eq!(shown.text(), all());
 }

@@ -17,7 +17,7 @@ fn of_a_stopped_container() {
 #[test]
 fn of_a_running_container_is_an_error_without_effect() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     assert_ne!(container.call("delete", &[]).code, 0);
     assert_eq!(container.status(), "running");
 }
@@ -25,7 +25,7 @@ fn of_a_running_container_is_an_error_without_effect() {
 #[test]
 fn of_a_running_container_by_force() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let pid = container.pid();
     container.call_with("delete", &["--force"], &[]).ok();
     assert_ne!(container.call("state", &[]).code, 0);
@@ -61,7 +61,7 @@ fn the_group_goes_with_the_container() {
         return;
     }
     let group = cgroup::Group::reserve("gone");
-    let (_bundle, container) = idle(&runtime, |bundle| bundle.set("/linux/cgroupsPath", group.path.as_str()));
+    let container = idle(&runtime, |bundle| bundle.set("/linux/cgroupsPath", group.path.as_str()));
     assert!(group.dir().exists());
     container.call_with("delete", &["--force"], &[]).ok();
     assert!(!group.dir().exists());
@@ -70,7 +70,7 @@ fn the_group_goes_with_the_container() {
 #[test]
 fn nothing_of_the_state_folder_is_left() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     container.call_with("delete", &["--force"], &[]).ok();
     let left: Vec<_> = std::fs::read_dir(runtime.root())
         .into_iter()
@@ -85,7 +85,8 @@ fn nothing_of_the_state_folder_is_left() {
 fn the_bundle_and_its_files_stay() {
     let runtime = Runtime::new();
     let dir = folder(&[("file", "")]);
-    let (bundle, container) = idle(&runtime, |bundle| bundle.mount("/mnt", "bind", text(&dir), &["bind"]));
+    let container = idle(&runtime, |bundle| bundle.mount("/mnt", "bind", text(&dir), &["bind"]));
+    let bundle = container.bundle();
     container.call_with("delete", &["--force"], &[]).ok();
     assert!(bundle.rootfs().join("bin/busybox").exists() && dir.path().join("file").exists());
 }
@@ -94,7 +95,7 @@ fn the_bundle_and_its_files_stay() {
 fn a_namespace_that_was_joined_stays() {
     let runtime = Runtime::new();
     let netns = NetNs::new();
-    let (_bundle, container) = idle(&runtime, |bundle| bundle.join_namespace("network", &netns.path()));
+    let container = idle(&runtime, |bundle| bundle.join_namespace("network", &netns.path()));
     container.call_with("delete", &["--force"], &[]).ok();
     run(netns.command("ip").args(["link", "show", "lo"])).ok();
 }
@@ -103,7 +104,8 @@ fn a_namespace_that_was_joined_stays() {
 fn no_mount_is_left_on_the_host() {
     let runtime = Runtime::new();
     let before = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let (bundle, container) = idle(&runtime, |bundle| bundle.mount("/mnt", "tmpfs", "tmpfs", &[]));
+    let container = idle(&runtime, |bundle| bundle.mount("/mnt", "tmpfs", "tmpfs", &[]));
+    let bundle = container.bundle();
     container.call_with("delete", &["--force"], &[]).ok();
     let after = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let own = bundle.path().to_str().unwrap();

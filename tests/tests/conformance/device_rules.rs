@@ -102,7 +102,7 @@ fn pseudo_terminals_work_whatever_is_denied() {
 fn rules_hold_for_exec_too() {
     groups!();
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, |bundle| {
+    let container = idle(&runtime, |bundle| {
         capable(bundle, &["CAP_MKNOD", "CAP_SYSLOG"])
             .set("/linux/resources/devices", json!([deny(), rule(true, "rm")]))
     });

@@ -180,7 +180,7 @@ fn a_dev_that_is_the_hosts_is_left_as_it_is() {
 #[test]
 fn devices_are_there_for_exec_too() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, |bundle| {
+    let container = idle(&runtime, |bundle| {
         with(bundle, json!({"path": "/dev/x", "type": "c", "major": 1, "minor": 5, "fileMode": 0o666}))
     });
     assert_eq!(container.sh("stat -c '%t,%T' /dev/x; echo >/dev/null && echo ok").ok().text(), "1,5\nok");

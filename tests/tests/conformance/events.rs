@@ -38,7 +38,7 @@ fn statistics_once() {
     if !runtime.needs_groups() {
         return;
     }
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let event = document(&container.call_with("events", &["--stats"], &[]).ok());
     assert_eq!(event["type"], "stats");
     assert_eq!(event["id"].as_str(), Some(container.id.as_str()));
@@ -51,7 +51,7 @@ fn statistics_of_memory_and_processes() {
     if !runtime.needs_groups() || !needs("memory") {
         return;
     }
-    let (_bundle, container) = idle(&runtime, |bundle| {
+    let container = idle(&runtime, |bundle| {
         bundle
             .set("/linux/resources/memory", json!({"limit": 64 << 20}))
             .set("/linux/resources/pids", json!({"limit": 20}))
@@ -72,7 +72,7 @@ fn statistics_again_and_again_until_the_end() {
     if !runtime.needs_groups() {
         return;
     }
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let (mut watch, mut events) = watch(&runtime, &container, "50ms");
     for _ in 0..2 {
         assert_eq!(events.next().unwrap()["type"], "stats");
@@ -110,7 +110,7 @@ fn an_interval_of_nothing_is_an_error() {
     if !runtime.needs_groups() {
         return;
     }
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     assert_ne!(container.call_with("events", &["--interval", "0s"], &[]).code, 0);
 }
 

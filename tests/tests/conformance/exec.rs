@@ -38,7 +38,7 @@ impl Drop for Orphan {
 #[test]
 fn it_is_in_the_containers_namespaces() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let pid = container.pid();
     for kind in ["pid", "mnt", "net", "ipc", "uts", "cgroup", "user"] {
         let own = std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap();
@@ -53,7 +53,8 @@ fn it_is_in_the_containers_group() {
     if !runtime.needs_groups() {
         return;
     }
-    let (bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
+    let bundle = container.bundle();
     let file = bundle.path().join("pid");
     Orphan::adopt();
     container
@@ -66,7 +67,7 @@ fn it_is_in_the_containers_group() {
 #[test]
 fn the_environment_and_directory_are_those_of_the_container() {
     let runtime = Runtime::new();
-    let (_bundle, container) =
+    let container =
         idle(&runtime, |bundle| bundle.push("/process/env", json!("A=b c")).set("/process/cwd", "/usr"));
     assert_eq!(container.sh("echo $A; pwd; echo $TERM").ok().text(), "b c\n/usr\nxterm");
 }
@@ -74,7 +75,7 @@ fn the_environment_and_directory_are_those_of_the_container() {
 #[test]
 fn the_user_is_that_of_the_container() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, |bundle| {
+    let container = idle(&runtime, |bundle| {
         bundle.set("/process/user", json!({"uid": 1000, "gid": 50, "additionalGids": [7]}))
     });
     assert_eq!(container.sh("id -u; id -g; id -G").ok().text(), "1000\n50\n50 7");
@@ -83,7 +84,7 @@ fn the_user_is_that_of_the_container() {
 #[test]
 fn the_capabilities_are_those_of_the_container() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, |bundle| capable(bundle, &["CAP_CHOWN", "CAP_KILL"]));
+    let container = idle(&runtime, |bundle| capable(bundle, &["CAP_CHOWN", "CAP_KILL"]));
     let done = container.exec(&["grep", "-E", "Cap(Eff|Bnd)", "/proc/self/status"]).ok();
     assert_eq!(done.stdout.lines().count(), 2, "{done:?}");
     for line in done.stdout.lines() {
@@ -94,7 +95,7 @@ fn the_capabilities_are_those_of_the_container() {
 #[test]
 fn limits_scores_and_no_new_privs_are_those_of_the_container() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, |bundle| {
+    let container = idle(&runtime, |bundle| {
         bundle
             .set("/process/rlimits", json!([{"type": "RLIMIT_NOFILE", "soft": 77, "hard": 88}]))
             .set("/process/oomScoreAdj", 300)
@@ -107,7 +108,7 @@ fn limits_scores_and_no_new_privs_are_those_of_the_container() {
 #[test]
 fn seccomp_filters_it_too() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, |bundle| {
+    let container = idle(&runtime, |bundle| {
         bundle.set(
             "/linux/seccomp",
             json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}),
@@ -120,7 +121,7 @@ fn seccomp_filters_it_too() {
 #[test]
 fn its_streams_are_the_callers() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let mut file = tempfile::tempfile().unwrap();
     std::io::Write::write_all(&mut file, b"through stdin").unwrap();
     std::io::Seek::rewind(&mut file).unwrap();
@@ -133,14 +134,14 @@ fn its_streams_are_the_callers() {
 #[test]
 fn arguments_that_look_like_flags_are_the_programs() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     assert_eq!(container.exec(&["echo", "--user", "-d", "--", "x"]).ok().text(), "--user -d -- x");
 }
 
 #[test]
 fn a_program_that_is_not_there_is_an_error() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let done = container.exec(&["no-such-program"]);
     assert!(done.code != 0 && done.stderr.contains("no-such-program"), "{done:?}");
     assert_eq!(container.status(), "running");
@@ -171,7 +172,7 @@ fn in_a_paused_container_is_an_error_and_works_after_resume() {
     if !runtime.needs_groups() {
         return;
     }
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     container.call("pause", &[]).ok();
     assert_ne!(container.exec(&["true"]).code, 0);
     container.call("resume", &[]).ok();
@@ -188,14 +189,14 @@ fn in_no_container_is_an_error() {
 #[test]
 fn without_a_program_it_is_an_error() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     assert_ne!(container.exec(&[]).code, 0);
 }
 
 #[test]
 fn the_end_of_the_container_is_its_end() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let mut exec = runtime.command();
     exec.args(["exec", &container.id, "sh", "-c", ": >/joined; exec sleep 100000"])
         .stdin(std::process::Stdio::null());
@@ -208,7 +209,7 @@ fn the_end_of_the_container_is_its_end() {
 #[test]
 fn it_leaves_no_trace_in_the_container() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     for _ in 0..3 {
         container.exec(&["true"]).ok();
     }

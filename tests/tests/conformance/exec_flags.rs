@@ -7,7 +7,7 @@ use husk_tests::{Runtime, cgroup, run};
 #[test]
 fn user_and_group() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let show = ["sh", "-c", "id -u; id -g"];
     assert_eq!(container.call_with("exec", &["--user", "1000:50"], &show).ok().text(), "1000\n50");
     assert_eq!(container.call_with("exec", &["-u", "7"], &show).ok().text(), "7\n0");
@@ -16,7 +16,7 @@ fn user_and_group() {
 #[test]
 fn additional_groups() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let done = container.call_with("exec", &["-g", "7", "-g", "8"], &["id", "-G"]);
     assert_eq!(done.ok().text(), "0 7 8");
 }
@@ -24,7 +24,7 @@ fn additional_groups() {
 #[test]
 fn environment() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let flags = ["--env", "A=b c", "--env", "TERM=x", "--env", "EMPTY="];
     let done = container.call_with(
         "exec",
@@ -37,14 +37,14 @@ fn environment() {
 #[test]
 fn directory() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     assert_eq!(container.call_with("exec", &["--cwd", "/tmp"], &["pwd"]).ok().text(), "/tmp");
 }
 
 #[test]
 fn capability() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, |bundle| capable(bundle, &["CAP_KILL"]));
+    let container = idle(&runtime, |bundle| capable(bundle, &["CAP_KILL"]));
     let done = container
         .call_with("exec", &["--cap", "CAP_SYS_CHROOT"], &["grep", "-E", "Cap(Eff|Bnd)", "/proc/self/status"])
         .ok();
@@ -57,7 +57,7 @@ fn capability() {
 #[test]
 fn no_new_privs() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, |bundle| bundle.set("/process/noNewPrivileges", false));
+    let container = idle(&runtime, |bundle| bundle.set("/process/noNewPrivileges", false));
     let show = ["grep", "-c", "NoNewPrivs:.1", "/proc/self/status"];
     assert_eq!(container.call_with("exec", &["--no-new-privs"], &show).ok().text(), "1");
     assert_eq!(container.call("exec", &show).text(), "0");
@@ -66,7 +66,8 @@ fn no_new_privs() {
 #[test]
 fn a_process_file() {
     let runtime = Runtime::new();
-    let (bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
+    let bundle = container.bundle();
     let path = bundle.path().join("process.json");
     std::fs::write(
         &path,
@@ -86,7 +87,8 @@ fn a_process_file() {
 #[test]
 fn detach() {
     let runtime = Runtime::new();
-    let (bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
+    let bundle = container.bundle();
     let pid = bundle.path().join("pid");
     Orphan::adopt();
     container
@@ -106,7 +108,8 @@ fn a_group_below_the_containers() {
     if !runtime.needs_groups() || !cgroup::needs("pids") {
         return;
     }
-    let (bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
+    let bundle = container.bundle();
     let own = cgroup::of_process(container.pid()).join("sub");
     std::fs::create_dir(&own).unwrap();
     let pid = bundle.path().join("pid");
@@ -128,7 +131,7 @@ fn a_group_that_does_not_exist_is_an_error() {
     if !runtime.needs_groups() {
         return;
     }
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     assert_ne!(container.call_with("exec", &["--cgroup", "none"], &["true"]).code, 0);
     assert_ne!(container.call_with("exec", &["--cgroup", "../.."], &["true"]).code, 0);
 }
@@ -139,7 +142,8 @@ fn ignore_paused_waits_for_resume() {
     if !runtime.needs_groups() {
         return;
     }
-    let (bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
+    let bundle = container.bundle();
     container.call("pause", &[]).ok();
     let mut command = runtime.command();
     command
@@ -156,7 +160,8 @@ fn ignore_paused_waits_for_resume() {
 /// A shell that opens descriptors 3 and 4, and calls exec with these flags.
 fn with_files(flags: &str, script: &str) -> husk_tests::Done {
     let runtime = Runtime::new();
-    let (bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
+    let bundle = container.bundle();
     std::fs::write(bundle.path().join("three"), "three").unwrap();
     std::fs::write(bundle.path().join("four"), "four").unwrap();
     let line = format!("exec \"$@\" exec {flags} {} sh -c '{script}' 3<three 4<four", container.id);
@@ -191,7 +196,7 @@ fn preserved_descriptors() {
 #[test]
 fn values_that_are_none_are_errors() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     for flags in [["--user", "1x"], ["--process", "/no/such/file"], ["--cwd", "/etc/passwd"]] {
         assert_ne!(container.call_with("exec", &flags, &["true"]).code, 0, "{flags:?}");
     }

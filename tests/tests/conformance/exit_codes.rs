@@ -33,7 +33,7 @@ fn a_signal_is_128_and_its_number() {
 #[test]
 fn those_of_exec() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     for code in [0, 1, 3, 126, 127, 128, 255] {
         container.sh(&format!("exit {code}")).expect_code(code);
     }
@@ -42,7 +42,7 @@ fn those_of_exec() {
 #[test]
 fn signals_of_exec() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     for signal in [1, 6, 9, 11, 15] {
         container.sh(&format!("kill -{signal} $$")).expect_code(128 + signal);
     }
@@ -73,7 +73,7 @@ fn a_program_that_is_not_there_is_not_zero_and_no_signal() {
     let runtime = Runtime::new();
     let done = runtime.run(&Bundle::new(&["/no/such/program"]));
     assert!(done.code != 0 && (done.code < 128 || done.code == 255), "{done:?}");
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let done = container.exec(&["/no/such/program"]);
     assert!(done.code != 0 && (done.code < 128 || done.code == 255), "{done:?}");
 }

@@ -40,7 +40,7 @@ fn a_pidfd_socket_gets_the_containers_process() {
 #[test]
 fn a_pidfd_socket_gets_the_process_of_exec() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let receiver = Receiver::new();
     container.call_with("exec", &["--pidfd-socket", &receiver.text()], &["true"]).ok();
     let (_, pidfd) = receiver.receive();

@@ -21,7 +21,7 @@ fn idle_class() {
 #[test]
 fn exec_has_it_too() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, |bundle| {
+    let container = idle(&runtime, |bundle| {
         bundle.set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 5}))
     });
     assert_eq!(container.sh("busybox ionice -p $$").ok().text(), "best-effort: prio 5");

@@ -7,11 +7,11 @@ use husk_tests::{Bundle, Container, Runtime, run, wait_until};
 /// a shell cannot trap what it was started to ignore. Says by a file when it can be signalled, and by another which signals it got.
 const LOOP: &str = "for s in TERM USR1 USR2 ALRM; do trap \"echo $s >>/got\" $s; done; : >/ready; while :; do sleep 0.05; done";
 
-fn listening(runtime: &Runtime) -> (Bundle, Container<'_>) {
+fn listening(runtime: &Runtime) -> Container<'_> {
     let bundle = Bundle::script(LOOP);
-    let container = runtime.start(&bundle);
-    wait_until("the traps are set", || bundle.rootfs().join("ready").exists());
-    (bundle, container)
+    let container = runtime.start_owned(bundle);
+    wait_until("the traps are set", || container.bundle().rootfs().join("ready").exists());
+    container
 }
 
 fn got(bundle: &Bundle, signal: &str) {
@@ -22,35 +22,38 @@ fn got(bundle: &Bundle, signal: &str) {
 #[test]
 fn term_where_no_signal_is_named() {
     let runtime = Runtime::new();
-    let (bundle, container) = listening(&runtime);
+    let container = listening(&runtime);
+    let bundle = container.bundle();
     container.call("kill", &[]).ok();
-    got(&bundle, "TERM");
+    got(bundle, "TERM");
 }
 
 #[test]
 fn signals_by_name_with_and_without_sig() {
     let runtime = Runtime::new();
-    let (bundle, container) = listening(&runtime);
+    let container = listening(&runtime);
+    let bundle = container.bundle();
     for (name, signal) in [("USR2", "USR2"), ("SIGUSR1", "USR1"), ("SIGALRM", "ALRM")] {
         container.call("kill", &[name]).ok();
-        got(&bundle, signal);
+        got(bundle, signal);
     }
 }
 
 #[test]
 fn signals_by_number() {
     let runtime = Runtime::new();
-    let (bundle, container) = listening(&runtime);
+    let container = listening(&runtime);
+    let bundle = container.bundle();
     for (number, signal) in [("12", "USR2"), ("10", "USR1"), ("14", "ALRM")] {
         container.call("kill", &[number]).ok();
-        got(&bundle, signal);
+        got(bundle, signal);
     }
 }
 
 #[test]
 fn kill_ends_the_container() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     container.call("kill", &["KILL"]).ok();
     container.wait_for("stopped");
 }
@@ -67,7 +70,7 @@ fn a_created_container_can_be_killed() {
 #[test]
 fn a_signal_that_there_is_not_is_an_error() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     for signal in ["NOPE", "SIGNOPE", "4096"] {
         assert_ne!(container.call("kill", &[signal]).code, 0, "{signal}");
     }
@@ -98,9 +101,10 @@ fn all_reaches_the_first_process_and_is_no_error_where_there_is_none() {
     if !runtime.needs_groups() {
         return;
     }
-    let (bundle, container) = listening(&runtime);
+    let container = listening(&runtime);
+    let bundle = container.bundle();
     container.call_with("kill", &["--all"], &["USR1"]).ok();
-    got(&bundle, "USR1");
+    got(bundle, "USR1");
     container.call("kill", &["KILL"]).ok();
     container.wait_for("stopped");
     container.call_with("kill", &["--all"], &["KILL"]).ok();
@@ -135,7 +139,7 @@ fn a_paused_container_can_be_killed() {
     if !runtime.needs_groups() {
         return;
     }
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     container.call("pause", &[]).ok();
     container.call("kill", &["KILL"]).ok();
     container.wait_for("stopped");

@@ -6,7 +6,7 @@ use husk_tests::{Bundle, Runtime, run};
 #[test]
 fn as_a_table() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let done = run(runtime.command().arg("list")).ok();
     let mut lines = done.stdout.lines();
     let head: Vec<_> = lines.next().unwrap().split_whitespace().collect();
@@ -18,7 +18,8 @@ fn as_a_table() {
 #[test]
 fn as_json() {
     let runtime = Runtime::new();
-    let (bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
+    let bundle = container.bundle();
     let list = document(&run(runtime.command().args(["list", "--format", "json"])).ok());
     let one = &list.as_array().unwrap()[0];
     assert_eq!(one["id"].as_str(), Some(container.id.as_str()));
@@ -30,8 +31,8 @@ fn as_json() {
 #[test]
 fn ids_alone() {
     let runtime = Runtime::new();
-    let (_one, first) = idle(&runtime, same);
-    let (_two, second) = idle(&runtime, same);
+    let first = idle(&runtime, same);
+    let second = idle(&runtime, same);
     let done = run(runtime.command().args(["list", "-q"])).ok();
     let mut ids: Vec<_> = done.stdout.lines().collect();
     ids.sort_unstable();
@@ -61,6 +62,6 @@ fn where_there_are_none_it_is_empty() {
 #[test]
 fn a_format_that_there_is_not_is_an_error() {
     let runtime = Runtime::new();
-    let (_bundle, _container) = idle(&runtime, same);
+    let _container = idle(&runtime, same);
     assert_ne!(run(runtime.command().args(["list", "--format", "xml"])).code, 0);
 }

@@ -91,14 +91,10 @@ fn refused(change: impl FnOnce(&mut Bundle) -> &mut Bundle) {
 
 /// A running container that does nothing, for a process to join.
 #[track_caller]
-fn idle<'a>(
-    runtime: &'a Runtime,
-    change: impl FnOnce(&mut Bundle) -> &mut Bundle,
-) -> (Bundle, Container<'a>) {
+fn idle<'a>(runtime: &'a Runtime, change: impl FnOnce(&mut Bundle) -> &mut Bundle) -> Container<'a> {
     let mut bundle = Bundle::new(&["sleep", "100000"]);
     change(&mut bundle);
-    let container = runtime.start(&bundle);
-    (bundle, container)
+    runtime.start_owned(bundle)
 }
 
 /// For calls without a change.

@@ -77,7 +77,7 @@ fn a_mode_that_needs_nodes_without_them_is_an_error() {
 #[test]
 fn exec_is_possible_under_it() {
     let runtime = Runtime::new();
-    let (_bundle, container) =
+    let container =
         idle(&runtime, |bundle| bundle.set("/linux/memoryPolicy", json!({"mode": "MPOL_DEFAULT"})));
     container.exec(&["true"]).ok();
 }

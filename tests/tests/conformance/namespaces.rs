@@ -39,7 +39,7 @@ macro_rules! new_and_left_out {
         #[test]
         fn $joined() {
             let runtime = Runtime::new();
-            let (_first, container) = idle(&runtime, same);
+            let container = idle(&runtime, same);
             let path = format!("/proc/{}/ns/{}", container.pid(), $file);
             let expected = std::fs::read_link(&path).unwrap();
             let shown =
@@ -85,7 +85,7 @@ fn the_program_is_the_first_process_of_a_new_pid_namespace() {
 #[test]
 fn a_program_in_a_joined_pid_namespace_sees_the_others() {
     let runtime = Runtime::new();
-    let (_first, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let path = PathBuf::from(format!("/proc/{}/ns/pid", container.pid()));
     let shown =
         output("cat /proc/1/comm; [ $$ != 1 ] && echo another", |bundle| bundle.join_namespace("pid", &path));
@@ -126,8 +126,7 @@ fn a_joined_network_namespace_is_used_as_it_is() {
 #[test]
 fn the_objects_of_another_ipc_namespace_are_not_seen() {
     let runtime = Runtime::new();
-    let (_bundle, container) =
-        idle(&runtime, |bundle| bundle.set("/linux/sysctl", json!({"kernel.shmmni": "7"})));
+    let container = idle(&runtime, |bundle| bundle.set("/linux/sysctl", json!({"kernel.shmmni": "7"})));
     assert_eq!(container.sh("cat /proc/sys/kernel/shmmni").ok().text(), "7");
     assert_ne!(output("cat /proc/sys/kernel/shmmni", same), "7");
 }
@@ -152,7 +151,7 @@ fn a_new_cgroup_namespace_has_its_root_at_the_containers_group() {
 #[test]
 fn several_namespaces_of_another_container() {
     let runtime = Runtime::new();
-    let (_first, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let pid = container.pid();
     let kinds = [("pid", "pid"), ("network", "net"), ("ipc", "ipc"), ("uts", "uts")];
     let done =
@@ -174,7 +173,7 @@ fn several_namespaces_of_another_container() {
 #[test]
 fn the_namespaces_go_with_the_container() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let pid = container.pid();
     let own = std::fs::read_link(format!("/proc/{pid}/ns/net")).unwrap();
     container.call_with("delete", &["--force"], &[]).ok();

@@ -24,7 +24,7 @@ fn not_set_is_not_changed() {
 #[test]
 fn exec_has_it_too() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, |bundle| bundle.set("/process/oomScoreAdj", 321));
+    let container = idle(&runtime, |bundle| bundle.set("/process/oomScoreAdj", 321));
     assert_eq!(container.sh(SHOW).ok().text(), "321");
 }
 

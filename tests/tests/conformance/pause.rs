@@ -46,7 +46,7 @@ fn every_process_is_paused() {
 #[test]
 fn resume_of_what_is_not_paused_is_an_error() {
     groups!(runtime);
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     assert_ne!(container.call("resume", &[]).code, 0);
 }
 
@@ -72,7 +72,7 @@ fn of_no_container_is_an_error() {
 #[test]
 fn a_paused_container_can_be_deleted_by_force() {
     groups!(runtime);
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     container.call("pause", &[]).ok();
     container.call_with("delete", &["--force"], &[]).ok();
     assert_ne!(container.call("state", &[]).code, 0);

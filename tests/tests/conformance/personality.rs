@@ -23,8 +23,7 @@ fn of_64_bits() {
 #[test]
 fn exec_has_it_too() {
     let runtime = Runtime::new();
-    let (_bundle, container) =
-        idle(&runtime, |bundle| bundle.set("/linux/personality", json!({"domain": "LINUX32"})));
+    let container = idle(&runtime, |bundle| bundle.set("/linux/personality", json!({"domain": "LINUX32"})));
     assert_eq!(container.exec(&["cat", "/proc/self/personality"]).ok().text(), "00000008");
 }
 

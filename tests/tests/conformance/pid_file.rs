@@ -37,7 +37,8 @@ fn of_run_detached() {
 #[test]
 fn of_exec_detached() {
     let runtime = Runtime::new();
-    let (bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
+    let bundle = container.bundle();
     let file = bundle.path().join("pid");
     super::exec::Orphan::adopt();
     container

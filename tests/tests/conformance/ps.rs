@@ -40,7 +40,7 @@ fn with_options_of_ps() {
     if !runtime.needs_groups() {
         return;
     }
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     let done = container.call("ps", &["-eo", "pid,comm"]).ok();
     let rows: Vec<Vec<_>> = done.stdout.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows, [vec!["PID", "COMMAND"], vec![&container.pid().to_string(), "sleep"]]);
@@ -52,7 +52,8 @@ fn processes_of_exec_are_in_it() {
     if !runtime.needs_groups() {
         return;
     }
-    let (bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
+    let bundle = container.bundle();
     let file = bundle.path().join("pid");
     super::exec::Orphan::adopt();
     container

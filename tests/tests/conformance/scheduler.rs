@@ -29,7 +29,7 @@ fn idle_policy() {
 #[test]
 fn exec_has_it_too() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, |bundle| {
+    let container = idle(&runtime, |bundle| {
         bundle.set("/process/scheduler", json!({"policy": "SCHED_BATCH", "nice": 4}))
     });
     assert_eq!(container.exec(&["cut", "-d ", "-f19,41", "/proc/self/stat"]).ok().text(), "4 3");

@@ -7,7 +7,8 @@ use serde_json::json;
 #[test]
 fn it_has_what_the_specification_requires() {
     let runtime = Runtime::new();
-    let (bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
+    let bundle = container.bundle();
     let state = container.state();
     assert!(state["ociVersion"].as_str().is_some_and(|version| version.starts_with("1.")), "{state}");
     assert_eq!(state["id"].as_str(), Some(container.id.as_str()));
@@ -40,7 +41,7 @@ fn paused() {
     if !runtime.needs_groups() {
         return;
     }
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     container.call("pause", &[]).ok();
     assert_eq!(container.status(), "paused");
     container.call("resume", &[]).ok();
@@ -58,7 +59,7 @@ fn of_no_container_is_an_error() {
 #[test]
 fn annotations_are_in_it() {
     let runtime = Runtime::new();
-    let (_bundle, container) =
+    let container =
         idle(&runtime, |bundle| bundle.set("/annotations", json!({"org.example.key": "value", "empty": ""})));
     let state = container.state();
     assert_eq!(state["annotations"]["org.example.key"], "value", "{state}");
@@ -68,7 +69,7 @@ fn annotations_are_in_it() {
 #[test]
 fn other_folders_of_state_know_nothing_of_it() {
     let (one, two) = (Runtime::new(), Runtime::new());
-    let (_bundle, container) = idle(&one, same);
+    let container = idle(&one, same);
     assert_ne!(Container::named(&two, &container.id).call("state", &[]).code, 0);
 }
 
@@ -76,7 +77,8 @@ fn other_folders_of_state_know_nothing_of_it() {
 fn it_is_json_with_rootfs_and_time() {
     // runc's additions, which engines read.
     let runtime = Runtime::new();
-    let (bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
+    let bundle = container.bundle();
     let state = document(&container.call("state", &[]));
     assert_eq!(state["rootfs"].as_str(), bundle.rootfs().to_str(), "{state}");
     assert!(

@@ -174,7 +174,8 @@ fn the_end_of_the_container_is_seen_on_the_master() {
 #[test]
 fn exec_sends_its_terminal_to_a_socket() {
     let runtime = Runtime::new();
-    let (bundle, container) = super::idle(&runtime, same);
+    let container = super::idle(&runtime, same);
+    let bundle = container.bundle();
     let path = bundle.path().join("console");
     let listener = UnixListener::bind(&path).unwrap();
     let pid = bundle.path().join("pid");

@@ -71,8 +71,7 @@ fn exec_is_in_it_too() {
         return;
     }
     let runtime = Runtime::new();
-    let (_bundle, container) =
-        idle(&runtime, |bundle| offset(bundle, json!({"boottime": {"secs": 100_000_000}})));
+    let container = idle(&runtime, |bundle| offset(bundle, json!({"boottime": {"secs": 100_000_000}})));
     let done = container.exec(&["cat", "/proc/uptime"]).ok();
     let uptime: f64 = done.text().split_whitespace().next().unwrap().parse().unwrap();
     assert!(uptime > 1e8, "{uptime}");
@@ -84,8 +83,7 @@ fn that_of_another_container_can_be_joined() {
         return;
     }
     let runtime = Runtime::new();
-    let (_bundle, container) =
-        idle(&runtime, |bundle| offset(bundle, json!({"boottime": {"secs": 100_000_000}})));
+    let container = idle(&runtime, |bundle| offset(bundle, json!({"boottime": {"secs": 100_000_000}})));
     let path = format!("/proc/{}/ns/time", container.pid());
     let expected = std::fs::read_link(&path).unwrap();
     let shown = output("readlink /proc/self/ns/time", |bundle| bundle.join_namespace("time", path.as_ref()));

@@ -10,7 +10,7 @@ use std::process::Stdio;
 fn updated(flags: &[&str], names: &[&str]) -> Vec<String> {
     let runtime = Runtime::new();
     let group = Group::reserve("update");
-    let (_bundle, container) = idle(&runtime, |bundle: &mut Bundle| {
+    let container = idle(&runtime, |bundle: &mut Bundle| {
         bundle.set("/linux/resources/memory", json!({"limit": 128 << 20}));
         bundle.set("/linux/resources/cpu", json!({"quota": 50_000, "period": 100_000}));
         bundle.set("/linux/cgroupsPath", group.path.as_str())
@@ -56,7 +56,8 @@ fn by_document(how: impl Fn(&Runtime, &Container<'_>, &std::path::Path)) {
     }
     let runtime = Runtime::new();
     let group = Group::reserve("update");
-    let (bundle, container) = idle(&runtime, |bundle| bundle.set("/linux/cgroupsPath", group.path.as_str()));
+    let container = idle(&runtime, |bundle| bundle.set("/linux/cgroupsPath", group.path.as_str()));
+    let bundle = container.bundle();
     let path = bundle.path().join("resources.json");
     std::fs::write(&path, json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 55}}).to_string()).unwrap();
     how(&runtime, &container, &path);
@@ -87,7 +88,7 @@ fn device_rules_stay() {
         return;
     }
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, |bundle| super::capable(bundle, &["CAP_MKNOD", "CAP_SYSLOG"]));
+    let container = idle(&runtime, |bundle| super::capable(bundle, &["CAP_MKNOD", "CAP_SYSLOG"]));
     container.call_with("update", &["--memory", "67108864"], &[]).ok();
     assert_ne!(container.sh("mknod /k c 1 11 && : </k").code, 0);
     container.sh("echo x >/dev/null").ok();
@@ -129,8 +130,9 @@ fn less_memory_than_is_in_use_is_an_error_where_that_is_to_be_checked() {
         return;
     }
     let runtime = Runtime::new();
-    let (bundle, container) =
+    let container =
         idle(&runtime, |bundle| bundle.set("/linux/resources/memory", json!({"limit": 128 << 20})));
+    let bundle = container.bundle();
     let path = bundle.path().join("resources.json");
     std::fs::write(&path, json!({"memory": {"limit": 4096, "checkBeforeUpdate": true}}).to_string()).unwrap();
     assert_ne!(container.call_with("update", &["--resources", path.to_str().unwrap()], &[]).code, 0);
@@ -143,7 +145,7 @@ fn intel_rdt_without_the_hardware_is_an_error() {
     if !runtime.needs_groups() || std::path::Path::new("/sys/fs/resctrl/schemata").exists() {
         return;
     }
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     for flags in [["--l3-cache-schema", "L3:0=f"], ["--mem-bw-schema", "MB:0=50"]] {
         assert_ne!(container.call_with("update", &flags, &[]).code, 0, "{flags:?}");
     }
@@ -155,7 +157,7 @@ fn a_value_that_is_none_is_an_error() {
     if !runtime.needs_groups() {
         return;
     }
-    let (_bundle, container) = idle(&runtime, same);
+    let container = idle(&runtime, same);
     assert_ne!(container.call_with("update", &["--memory", "much"], &[]).code, 0);
     assert_ne!(container.call_with("update", &["--resources", "/no/such/file"], &[]).code, 0);
 }

@@ -94,7 +94,7 @@ fn a_network_namespace_of_the_hosts_can_be_joined() {
 #[test]
 fn that_of_another_container_can_be_joined() {
     let runtime = Runtime::new();
-    let (_first, container) = idle(&runtime, mapped);
+    let container = idle(&runtime, mapped);
     let path = format!("/proc/{}/ns/user", container.pid());
     let expected = std::fs::read_link(&path).unwrap();
     let shown =
@@ -105,7 +105,7 @@ fn that_of_another_container_can_be_joined() {
 #[test]
 fn exec_joins_it() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, mapped);
+    let container = idle(&runtime, mapped);
     assert_eq!(
         container.sh("id -u; id -g; tr -s ' ' </proc/self/uid_map").ok().text(),
         "0\n0\n 0 100000 65536"
@@ -161,7 +161,7 @@ fn pipes_can_be_opened_again_by_its_users() {
 #[test]
 fn pipes_of_exec_can_be_opened_again() {
     let runtime = Runtime::new();
-    let (_bundle, container) = idle(&runtime, mapped);
+    let container = idle(&runtime, mapped);
     let shown = piped(runtime.command().arg("exec").arg(&container.id).args(["sh", "-c", AGAIN]));
     assert_eq!(shown, ("out".to_owned(), "error".to_owned()));
 }

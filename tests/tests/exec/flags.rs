@@ -13,7 +13,7 @@ use std::path::Path;
 #[test]
 fn home_is_that_of_the_user() {
     let runtime = Runtime::husk();
-    let (_bundle, container) = idle(&runtime);
+    let container = idle(&runtime);
     let home = |flags: &[&str]| {
         container.call_with("exec", flags, &["sh", "-c", "echo $HOME"]).ok().text().to_owned()
     };
@@ -26,7 +26,7 @@ fn home_is_that_of_the_user() {
 #[test]
 fn wrong_flags_are_refused_by_name() {
     let runtime = Runtime::husk();
-    let (_bundle, container) = idle(&runtime);
+    let container = idle(&runtime);
     for (flag, value, words) in [
         ("--user", "root", "is not a number"),
         ("--user", "4294967296", "is no id"),
@@ -56,7 +56,8 @@ fn wrong_flags_are_refused_by_name() {
 #[test]
 fn a_program_is_found_without_path_in_the_environment() {
     let runtime = Runtime::husk();
-    let (bundle, container) = idle(&runtime);
+    let container = idle(&runtime);
+    let bundle = container.bundle();
     let tool = bundle.rootfs().join("tool");
     std::fs::copy(bundle.rootfs().join("bin/busybox"), &tool).unwrap();
     let dir = temp_dir();
@@ -71,7 +72,7 @@ fn a_program_is_found_without_path_in_the_environment() {
 #[test]
 fn debug_lines_tell_of_the_initial_cpus() {
     let runtime = Runtime::husk();
-    let (_bundle, container) = idle(&runtime);
+    let container = idle(&runtime);
     let dir = temp_dir();
     let path = dir.path().join("process.json");
     std::fs::write(&path, r#"{"args":["true"],"cwd":"/","execCPUAffinity":{"initial":"0"}}"#).unwrap();
@@ -111,7 +112,7 @@ fn listen(path: &Path) -> OwnedFd {
 #[test]
 fn the_terminal_and_the_pidfd_are_sent_away() {
     let runtime = Runtime::husk();
-    let (_bundle, container) = idle(&runtime);
+    let container = idle(&runtime);
     let dir = temp_dir();
     let (console, pidfd) = (dir.path().join("console"), dir.path().join("pidfd"));
     let (console_socket, pidfd_socket) = (listen(&console), listen(&pidfd));
@@ -147,7 +148,7 @@ fn the_terminal_and_the_pidfd_are_sent_away() {
 #[test]
 fn a_terminal_without_a_socket_is_copied() {
     let runtime = Runtime::husk();
-    let (_bundle, container) = idle(&runtime);
+    let container = idle(&runtime);
     let done = container.call_with("exec", &["-t"], &["sh", "-c", "tty; exit 5"]).expect_code(5);
     assert!(done.stdout.starts_with("/dev/pts/"), "{}", done.stdout);
     let done = container.call_with("exec", &["-t", "-d"], &["true"]).expect_code(255);

@@ -9,15 +9,14 @@ use rustix::process::{Pid, Signal, WaitOptions};
 use std::path::Path;
 
 /// A container that does nothing, for a process to join.
-fn idle(runtime: &Runtime) -> (Bundle, Container<'_>) {
+fn idle(runtime: &Runtime) -> Container<'_> {
     idle_with(runtime, |_| {})
 }
 
-fn idle_with(runtime: &Runtime, change: impl FnOnce(&mut Bundle)) -> (Bundle, Container<'_>) {
+fn idle_with(runtime: &Runtime, change: impl FnOnce(&mut Bundle)) -> Container<'_> {
     let mut bundle = Bundle::new(&["sleep", "100000"]);
     change(&mut bundle);
-    let container = runtime.start(&bundle);
-    (bundle, container)
+    runtime.start_owned(bundle)
 }
 
 /// A process that `exec --detach` has left behind. The kernel ends a container only after its last process was reaped, and

@@ -10,13 +10,14 @@ fn a_joining_process_shows_nothing_of_the_host() {
     const SPY: &str = "while :; do for p in /proc/[0-9]*; do \
         for f in $p/fd/[0-9]* $p/cwd $p/root; do readlink $f; done; done 2>/dev/null >>/seen; done";
     let runtime = Runtime::husk();
-    let (bundle, container) = idle_with(&runtime, |bundle| {
+    let container = idle_with(&runtime, |bundle| {
         bundle.set("/process/args", serde_json::json!(["sh", "-c", SPY]));
         let caps = serde_json::json!(["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"]);
         for set in ["bounding", "effective", "permitted"] {
             bundle.set(&format!("/process/capabilities/{set}"), caps.clone());
         }
     });
+    let bundle = container.bundle();
     for _ in 0..30 {
         container.exec(&["true"]).ok();
     }
@@ -43,13 +44,14 @@ fn the_executable_of_husk_cannot_be_written() {
     let runtime = Runtime::husk();
     let husk = husk_tests::bin("husk");
     let before = std::fs::metadata(&husk).unwrap();
-    let (bundle, container) = idle_with(&runtime, |bundle| {
+    let container = idle_with(&runtime, |bundle| {
         bundle.set("/process/args", serde_json::json!(["sh", "-c", ATTACK]));
         let caps = serde_json::json!(["CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE"]);
         for set in ["bounding", "effective", "permitted"] {
             bundle.set(&format!("/process/capabilities/{set}"), caps.clone());
         }
     });
+    let bundle = container.bundle();
     for _ in 0..30 {
         container.exec(&["true"]).ok();
     }

@@ -7,7 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 #[test]
 fn a_program_that_cannot_be_started_is_127_or_126_and_one_sentence() {
     let runtime = Runtime::husk();
-    let (bundle, container) = idle(&runtime);
+    let container = idle(&runtime);
+    let bundle = container.bundle();
     let file = |name: &str, text: &str, mode: u32| {
         let path = bundle.rootfs().join("bin").join(name);
         std::fs::write(&path, text).unwrap();
@@ -43,12 +44,12 @@ fn a_container_that_is_gone_or_stopped_or_paused_says_so() {
     let done = run(command.args(["exec", "nobody", "true"])).expect_code(255);
     assert!(done.stderr.contains("container \"nobody\" does not exist"), "{}", done.stderr);
 
-    let stopped = runtime.start(&Bundle::new(&["true"]));
+    let stopped = runtime.start_owned(Bundle::new(&["true"]));
     stopped.wait_for("stopped");
     let done = stopped.exec(&["true"]).expect_code(255);
     assert!(done.stderr.contains("cannot exec in a stopped container"), "{}", done.stderr);
 
-    let (_bundle, paused) = idle(&runtime);
+    let paused = idle(&runtime);
     paused.call("pause", &[]).ok();
     let done = paused.exec(&["true"]).expect_code(255);
     assert!(done.stderr.contains("cannot exec in a paused container"), "{}", done.stderr);
@@ -64,7 +65,7 @@ fn a_container_with_groups_of_its_own_can_be_joined() {
         return;
     }
     let runtime = Runtime::husk();
-    let (_bundle, container) = idle_with(&runtime, |bundle| {
+    let container = idle_with(&runtime, |bundle| {
         bundle.set("/linux/resources/memory", serde_json::json!({"limit": 64 << 20}));
     });
     let group = cgroup::of_process(container.pid());
@@ -80,7 +81,7 @@ fn a_container_with_groups_of_its_own_can_be_joined() {
 #[test]
 fn a_container_that_was_moved_to_another_group_can_be_joined() {
     let runtime = Runtime::husk();
-    let (_bundle, container) = idle(&runtime);
+    let container = idle(&runtime);
     let group = cgroup::of_process(container.pid());
     let other = cgroup::Group::reserve("moved");
     std::fs::create_dir(other.dir()).unwrap();
