@@ -43,6 +43,11 @@ pub fn keep_unwatched(dir: &Dir, state: &State) {
     }
 }
 
+/// Records the end of a container whose zombie and cgroup are still there, in place of what was set aside for it.
+pub fn watched(dir: &Dir, state: &State) {
+    write(dir, &unwatched(dir, state, UnknownReason::WatchedElsewhere));
+}
+
 /// Records that the program was never executed.
 pub fn not_started(dir: &Dir, state: &State, failure: &Failure) {
     let mut record = new(state, 0);

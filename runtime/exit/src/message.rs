@@ -145,6 +145,7 @@ pub(crate) fn cause(cause: SignalCause) -> &'static str {
         SignalCause::Timeout => "its timeout was over",
         SignalCause::Forwarded => "husk run got that signal and passed it on",
         SignalCause::Checkpoint => "a checkpoint of it was written to disk",
+        SignalCause::Hook => "a hook of its start failed",
         SignalCause::Other => "for a cause that only a newer husk knows",
     }
 }

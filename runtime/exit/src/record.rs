@@ -148,6 +148,8 @@ pub enum SignalCause {
     Forwarded,
     /// `husk checkpoint`, which ends what it has written to disk.
     Checkpoint,
+    /// A startContainer or poststart hook failed.
+    Hook,
     /// A word of a newer husk.
     #[serde(other)]
     Other,

@@ -63,7 +63,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     dump::dump(global, &target, &wanted)?;
     if !args.leave_running && !args.pre_dump {
         // criu has killed the processes with that signal, and `explain` is to tell why.
-        kill::record(&target, SIGKILL, SignalCause::Checkpoint);
+        kill::record(&target.dir, SIGKILL, SignalCause::Checkpoint);
         record::ended(&target.dir, &target.state, 0, Ended { raw: SIGKILL, ..Ended::default() });
         super::delete::delete(&target, true)?;
     }

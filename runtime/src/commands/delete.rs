@@ -68,9 +68,14 @@ pub fn delete(target: &Target, force: bool) -> anyhow::Result<()> {
             )
         }
     }
+    destroy(target, SignalCause::Delete)
+}
+
+/// Undoes what `create` has made, whatever the container does at the moment. `why` is noted where init is still there.
+pub fn destroy(target: &Target, why: SignalCause) -> anyhow::Result<()> {
     // One that was never started has no end to explain.
     let started = !target.dir.has_fifo() && target.state.creator.is_none();
-    end_init(target)?;
+    end_init(target, why)?;
     if started {
         record::keep_unwatched(&target.dir, &target.state);
     }
@@ -122,10 +127,10 @@ fn keep_record(target: &Target) {
 }
 
 /// Kills init where it still is, and waits for its end.
-fn end_init(target: &Target) -> anyhow::Result<()> {
+fn end_init(target: &Target, why: SignalCause) -> anyhow::Result<()> {
     let Some(init) = target.state.init.filter(|_| target.has_init()) else { return Ok(()) };
     let Some(pidfd) = init.open() else { return Ok(()) };
-    kill::record(target, SIGKILL, SignalCause::Delete);
+    kill::record(&target.dir, SIGKILL, why);
     kill::send(target, SIGKILL, false)
         .or_else(|error| if target.has_init() { Err(error) } else { Ok(()) })?;
     let deadline = Instant::now() + PATIENCE;

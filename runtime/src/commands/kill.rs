@@ -3,6 +3,7 @@
 use super::target::Target;
 use crate::cli::Global;
 use crate::log;
+use crate::state::Dir;
 use anyhow::{Context as _, bail};
 use husk_exit::{SentSignal, SignalCause};
 use rustix::io::Errno;
@@ -48,7 +49,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let target = Target::open(global, &args.id)?;
     // Written before the signal is sent: afterwards the container's end may already be on record.
     if target.has_init() && number != 0 {
-        record(&target, number, SignalCause::Kill);
+        record(&target.dir, number, SignalCause::Kill);
     }
     send(&target, number, args.all)
         .with_context(|| format!("send {} to container {:?}", args.signal, args.id))?;
@@ -86,19 +87,19 @@ pub fn send(target: &Target, number: i32, gone_is_fine: bool) -> anyhow::Result<
 
 /// Notes in the state directory that husk sent this signal: whoever writes the exit record, or explains the exit, can
 /// tell it from a signal that came from elsewhere. Without it the signal is sent all the same.
-pub fn record(target: &Target, signal: i32, cause: SignalCause) {
+pub fn record(dir: &Dir, signal: i32, cause: SignalCause) {
     let at_ns = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_nanos() as u64);
     let note = || -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(&SentSignal { signal, at_ns, cause })?;
         line.push(b'\n');
-        let path = target.dir.path().join(SENT);
+        let path = dir.path().join(SENT);
         let mut file = std::fs::File::options().append(true).create(true).mode(0o600).open(path)?;
         // One write: two husk kill at a time do not mix their lines.
         file.write_all(&line)?;
         Ok(())
     };
     if let Err(error) = note() {
-        log::warn(&format!("note signal {signal} for container {:?}: {error:#}", target.state.id));
+        log::warn(&format!("note signal {signal} in {}: {error:#}", dir.path().display()));
     }
 }
 

@@ -81,7 +81,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     record::reserve(&target.dir);
     drop(lock);
     let started_ns = clock::now_ns();
-    let note = |number| super::kill::record(&target, number, SignalCause::Forwarded);
+    let note = |number| super::kill::record(&target.dir, number, SignalCause::Forwarded);
     let mut foreground = Foreground::new(signals, master).inspect_err(|_| {
         let _ = target.dir.lock().map(|_lock| super::delete::delete(&target, true));
     })?;

@@ -62,7 +62,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     };
 
     let target = Target { dir, state };
-    let note = |number| super::kill::record(&target, number, SignalCause::Forwarded);
+    let note = |number| super::kill::record(&target.dir, number, SignalCause::Forwarded);
     let mut foreground = Foreground::new(signals, master).inspect_err(|_| {
         let _ = target.dir.lock().map(|_lock| super::delete::delete(&target, true));
     })?;

@@ -3,7 +3,8 @@
 use super::{ExitWith, target::Target};
 use crate::notify::Notify;
 use crate::{cli::Global, init, plan, process::failure::Failure, record, state::Status};
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+use husk_exit::SignalCause;
 use rustix::{
     event::{PollFd, PollFlags},
     fs::{Mode, OFlags},
@@ -37,8 +38,15 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     // The barrier is passed, or init is gone: in either case there is nothing left to wait at it.
     let _ = std::fs::remove_file(target.dir.fifo());
     let _ = std::fs::remove_file(target.dir.result_fifo());
-    started?;
-    poststart(&target)?;
+    match started? {
+        // What is amiss is the program: the container stays, stopped, for the caller to delete.
+        Some(failure) if failure.start.is_some() => return Err(ExitWith::from(failure).into()),
+        Some(failure) => return Err(destroy(&target, &failure.to_string())),
+        None => {}
+    }
+    if let Some(failure) = poststart(&target)? {
+        return Err(destroy(&target, &failure));
+    }
     drop(lock);
     if let (Some(notify), Some(init)) = (notify, target.state.init)
         && let Some(pidfd) = init.open()
@@ -48,8 +56,8 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lets init pass its barrier, and waits until the program has replaced it.
-fn release(target: &Target) -> anyhow::Result<()> {
+/// Lets init pass its barrier, and waits until the program has replaced it. Gives what kept it from that.
+fn release(target: &Target) -> anyhow::Result<Option<Failure>> {
     let open = |path: std::path::PathBuf, flags: OFlags| {
         rustix::fs::open(&path, flags | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
             .with_context(|| format!("open {}", path.display()))
@@ -76,30 +84,34 @@ fn release(target: &Target) -> anyhow::Result<()> {
         }
     }
     if text.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let failure: Failure = serde_json::from_slice(&text).context("read why the program was not started")?;
     record::not_started(&target.dir, &target.state, &failure);
-    Err(ExitWith::from(failure).into())
+    Ok(Some(failure))
 }
 
-/// Runs the poststart hooks. One that fails ends the container (runtime.md, "Lifecycle").
-fn poststart(target: &Target) -> anyhow::Result<()> {
+/// After a startContainer or poststart hook has failed the lifecycle goes on with the container's destruction and its
+/// poststop hooks (runtime.md, "Lifecycle"). Gives the error that `start` ends with.
+fn destroy(target: &Target, failure: &str) -> anyhow::Error {
+    match super::delete::destroy(target, SignalCause::Hook) {
+        Ok(()) => anyhow!("{failure}; the container was deleted"),
+        Err(error) => anyhow!("{failure}; the container could not be deleted: {error:#}"),
+    }
+}
+
+/// Runs the poststart hooks. Gives what is to be said of one that failed.
+fn poststart(target: &Target) -> anyhow::Result<Option<String>> {
     let config = target.dir.path().join("config.json");
     // Parsing is not free, and hardly any container has hooks.
     let text = std::fs::read(&config).with_context(|| format!("read {}", config.display()))?;
     if !contains(&text, b"poststart") {
-        return Ok(());
+        return Ok(None);
     }
     let spec = plan::config::parse(&text)?;
     let hooks = plan::hooks::plan(spec.hooks().as_ref())?;
-    for hook in &hooks.poststart {
-        if let Err(error) = init::hooks::run(hook, &target.state, Status::Running) {
-            let _ = super::kill::send(target, 9, true);
-            bail!("{error}; the container was killed");
-        }
-    }
-    Ok(())
+    let mut ran = hooks.poststart.iter().map(|hook| init::hooks::run(hook, &target.state, Status::Running));
+    Ok(ran.find_map(Result::err))
 }
 
 fn contains(text: &[u8], word: &[u8]) -> bool {

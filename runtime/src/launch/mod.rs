@@ -101,6 +101,7 @@ impl Launched {
                 Some((other, _)) => bail!("the container's init said {other:?} out of turn"),
             }
         }
+        self.rollback.started = true;
         for hook in &self.plan.hooks.poststart {
             // The container ends with the error, by the rollback (runtime.md, "Lifecycle").
             hooks::run(hook, &self.state, Status::Running).map_err(anyhow::Error::msg)?;

@@ -1,13 +1,15 @@
 //! Undoing a container that could not be made.
 
 use crate::{
+    commands::kill,
     init::hooks,
     log,
     plan::hooks::Hook,
+    record,
     state::{Dir, HostRoot, State, Status},
 };
 use husk_cgroup::Cgroup;
-use husk_exit::Kept;
+use husk_exit::{Kept, SignalCause};
 use rustix::process::{Signal, WaitId, WaitIdOptions};
 use std::os::fd::{AsFd as _, OwnedFd};
 
@@ -23,6 +25,8 @@ pub struct Rollback {
     pub host_root: Option<HostRoot>,
     /// Init.
     pub child: Option<OwnedFd>,
+    /// Whether the program runs: then its end is to be explained, too.
+    pub started: bool,
     /// Hooks that run after the container is gone; only once there was an init.
     pub poststop: Vec<Hook>,
     /// The state for these hooks.
@@ -39,6 +43,7 @@ impl Rollback {
             unit: None,
             host_root: None,
             child: None,
+            started: false,
             poststop: Vec::new(),
             state: None,
             kept: false,
@@ -57,7 +62,18 @@ impl Drop for Rollback {
             return;
         }
         if let Some(child) = &self.child {
+            if self.started {
+                kill::record(&self.dir, Signal::KILL.as_raw(), SignalCause::Hook);
+            }
             let _ = rustix::process::pidfd_send_signal(child, Signal::KILL);
+            // While it is a zombie, and its cgroup is there.
+            let _ = rustix::process::waitid(
+                WaitId::PidFd(child.as_fd()),
+                WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
+            );
+            if let Some(state) = self.state.as_ref().filter(|_| self.started) {
+                record::watched(&self.dir, state);
+            }
             let _ = rustix::process::waitid(WaitId::PidFd(child.as_fd()), WaitIdOptions::EXITED);
         }
         if let Some(cgroup) = &self.cgroup

@@ -66,3 +66,26 @@ fn streams_to_nowhere_can_be_written() {
         Bundle::script("echo nowhere; echo nowhere >&2; test \"$(stat -Lc %t,%T /proc/$$/fd/1)\" = 1,3");
     containerd.run("box", &mut bundle, &["--rm", "--null-io"]).ok();
 }
+
+/// husk has destroyed the container by the time the shim deletes it, runc leaves it stopped: all the same to containerd.
+#[test]
+fn a_start_that_a_hook_ends() {
+    let containerd = Containerd::new();
+    // runc's start succeeds where a startContainer hook has failed.
+    let peer = std::env::var_os("RUNTIME").is_some();
+    let points = [("poststart", "/bin/sh"), ("startContainer", "/bin/busybox")];
+    for (point, program) in points.into_iter().take(if peer { 1 } else { 2 }) {
+        let mut bundle = Bundle::new(&["sleep", "1000"]);
+        let hook =
+            serde_json::json!([{"path": program, "args": ["sh", "-c", "echo the reason >&2; exit 3"]}]);
+        bundle.set("/hooks", serde_json::json!({point: hook}));
+        for flags in [&["--detach"][..], &["--rm"]] {
+            let done = containerd.run("box", &mut bundle, flags);
+            assert!(done.code != 0 && done.stderr.contains("the reason"), "{point} {flags:?}: {done:?}");
+            containerd.ctr(&["task", "rm", "--force", "box"]);
+            wait_until("the task is gone", || containerd.status("box").is_empty());
+            containerd.ctr(&["container", "rm", "box"]);
+        }
+    }
+    assert_eq!(containerd.ctr(&["container", "ls", "--quiet"]).ok().text(), "");
+}

@@ -183,3 +183,38 @@ spec:
     podman.podman(&["pod", "unpause", "kube"]).ok();
     podman.podman(&["play", "kube", "--down", manifest]).ok();
 }
+
+/// husk has destroyed the container by the time podman looks, runc leaves it stopped: all the same to podman.
+#[test]
+fn a_start_that_a_hook_ends() {
+    let podman = Podman::new();
+    let hooks = podman.path().join("hooks");
+    std::fs::create_dir(&hooks).unwrap();
+    let hooks = hooks.to_str().unwrap();
+    // runc's start succeeds where a startContainer hook has failed.
+    let peer = std::env::var_os("RUNTIME").is_some();
+    for stage in ["poststart", "startContainer"].into_iter().take(if peer { 1 } else { 2 }) {
+        let hook = serde_json::json!({
+            "version": "1.0.0",
+            "hook": {"path": "/bin/sh", "args": ["sh", "-c", "echo the reason >&2; exit 3"]},
+            "when": {"always": true},
+            "stages": [stage],
+        });
+        std::fs::write(format!("{hooks}/hook.json"), hook.to_string()).unwrap();
+        let flags = ["--hooks-dir", hooks, "run", "--network=none", "--cgroup-parent", podman.parent()];
+        let run = |more: &[&str]| podman.podman(&[&flags[..], more].concat());
+        for name in [&["-d", "--name", "box"][..], &["--name", "box"], &["--rm", "--name", "box"]] {
+            let done = run(&[name, &["busybox", "sleep", "1000"]].concat());
+            assert!(done.code != 0 && done.stderr.contains("the reason"), "{stage} {name:?}: {done:?}");
+            if name.contains(&"--rm") {
+                wait_until("it is removed", || podman.podman(&["container", "exists", "box"]).code == 1);
+                continue;
+            }
+            let status = podman.inspect("box", "{{.State.Status}} {{.State.Running}}");
+            assert!(!status.ends_with("true"), "{stage} {name:?}: {status}");
+            podman.podman(&["stop", "box"]).ok();
+            podman.podman(&["rm", "box"]).ok();
+        }
+    }
+    assert_eq!(podman.podman(&["ps", "-aq"]).ok().text(), "");
+}

@@ -3,6 +3,7 @@
 
 mod exits;
 mod flags;
+mod hooks;
 mod host_mounts;
 mod life;
 mod netdev;

@@ -104,17 +104,6 @@ fn a_hook_over_its_time_is_killed() {
 }
 
 #[test]
-fn poststart_that_fails_ends_the_container() {
-    let runtime = Runtime::husk();
-    let mut bundle = Bundle::new(&["sleep", "1000"]);
-    bundle.set("/hooks", json!({"poststart": [{"path": "/bin/false"}]}));
-    let container = runtime.create(&bundle);
-    let done = container.call("start", &[]).expect_code(1);
-    assert!(done.stderr.contains("hooks.poststart[0] (/bin/false)"), "{}", done.stderr);
-    container.wait_for("stopped");
-}
-
-#[test]
 fn contradictions_are_refused() {
     let runtime = Runtime::husk();
     let mut bundle = Bundle::new(&["true"]);
