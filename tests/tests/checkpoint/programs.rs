@@ -51,7 +51,7 @@ for (my $n = 1; ; $n++) {
 "#;
 
 /// Debian's perl-base and the libraries that it needs, into the root filesystem.
-fn with_perl(bundle: &Bundle) {
+pub fn with_perl(bundle: &Bundle) {
     let script = r#"
         set -e
         cd "$1"
