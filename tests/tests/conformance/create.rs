@@ -192,13 +192,12 @@ fn several_at_a_time_do_not_disturb_each_other() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let container = Container::named(&runtime, &unique("many"));
-                run(runtime.command().args(["create", "--bundle"]).arg(bundle.path()).arg(&container.id))
-                    .ok();
-                container.call("start", &[]).ok();
-                container.call("kill", &["KILL"]).ok();
-                container.wait_for("stopped");
-                container.call("delete", &[]).ok();
+                for _ in 0..3 {
+                    let container = runtime.start(&bundle);
+                    container.call("kill", &["KILL"]).ok();
+                    container.wait_for("stopped");
+                    container.call("delete", &[]).ok();
+                }
             });
         }
     });
