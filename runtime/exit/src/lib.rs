@@ -12,6 +12,7 @@ mod kept;
 mod kmsg;
 mod message;
 mod record;
+mod replace;
 mod status;
 mod store;
 mod time;
@@ -26,6 +27,7 @@ pub use record::{
     SeccompEvidence, SentSignal, SignalCause, StartFailure, StartFailureKind, Stream, Throttling,
     UnknownReason,
 };
+pub use replace::replace;
 pub use status::{WaitStatus, signal_name};
 pub use store::{Error, Found, RESERVED_SIZE, Reserved, note, read, read_sent, write};
 pub use time::rfc3339;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-use crate::{ExitRecord, Outcome};
+use crate::{ExitRecord, Outcome, replace};
 
 /// Bytes that [`Reserved`] sets aside; a record is cut (log lines first) to fit.
 pub const RESERVED_SIZE: usize = 16 * 1024;
@@ -26,14 +26,14 @@ const CHECK_LEN: usize = 29;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A call failed.
-    #[error("{call} {path}: {source}")]
+    #[error("{call} {path}: {error}")]
     Io {
         /// The call.
         call: &'static str,
         /// On which file.
         path: PathBuf,
         /// How.
-        source: io::Error,
+        error: io::Error,
     },
     /// The file is no exit record, or only a part of one.
     #[error("{path} is damaged: {what}")]
@@ -46,8 +46,8 @@ pub enum Error {
 }
 
 impl Error {
-    fn io(call: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
-        Error::Io { call, path: path.into(), source: source.into() }
+    pub(crate) fn io(call: &'static str, path: &Path, error: impl Into<io::Error>) -> Self {
+        Error::Io { call, path: path.into(), error: error.into() }
     }
 }
 
@@ -113,43 +113,15 @@ impl Reserved {
     }
 }
 
-/// Writes a record under a new name beside `path`, then renames it over `path`; durable on return.
+/// Writes a record in place of what is at `path`; durable on return.
 pub fn write(path: &Path, record: &ExitRecord) -> Result<(), Error> {
-    replace(path, record, true)?;
+    replace(path, &encode(record, RESERVED_SIZE), 0o600, true)?;
     sync_dir(path)
 }
 
 /// As [`write`], but left to the kernel to put on the disk: for evidence that nobody was promised.
 pub fn note(path: &Path, record: &ExitRecord) -> Result<(), Error> {
-    replace(path, record, false)
-}
-
-fn replace(path: &Path, record: &ExitRecord, durable: bool) -> Result<(), Error> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let tmp = path.with_file_name(name);
-    let result = write_tmp(&tmp, record, durable)
-        .and_then(|()| std::fs::rename(&tmp, path).map_err(|e| Error::io("rename", &tmp, e)));
-    if result.is_err() {
-        let _ = std::fs::remove_file(&tmp);
-    }
-    result
-}
-
-fn write_tmp(tmp: &Path, record: &ExitRecord, durable: bool) -> Result<(), Error> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
-        .open(tmp)
-        .map_err(|e| Error::io("open", tmp, e))?;
-    file.write_all(&encode(record, RESERVED_SIZE)).map_err(|e| Error::io("write", tmp, e))?;
-    if durable {
-        file.sync_data().map_err(|e| Error::io("fdatasync", tmp, e))?;
-    }
-    Ok(())
+    replace(path, &encode(record, RESERVED_SIZE), 0o600, false)
 }
 
 /// Reads what is at `path`.

@@ -113,7 +113,7 @@ fn name(path: &str, own: &HashSet<u64>, tty: bool) -> Option<String> {
 pub fn save(images: &Path, texts: &[String]) -> anyhow::Result<()> {
     let path = images.join(DESCRIPTORS);
     let text = serde_json::to_vec(texts).context("render the descriptors")?;
-    crate::state::write_atomic(&path, &text, 0o600)
+    Ok(husk_exit::replace(&path, &text, 0o600, false)?)
 }
 
 /// Names of the streams that husk's own 0, 1 and 2 take the place of. Images of others may have no such file.

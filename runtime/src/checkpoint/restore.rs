@@ -183,7 +183,7 @@ pub fn restore(global: &Global, wanted: &Wanted<'_>) -> anyhow::Result<Restored>
     rollback.state = Some(state.clone());
     let _ = std::fs::remove_dir(&place);
     if let Some(path) = options.pid_file {
-        crate::state::write_atomic(path, pid.to_string().as_bytes(), 0o644)?;
+        crate::state::pid::write(path, pid).context("--pid-file")?;
     }
     state.creator = None;
     dir.save(&state)?;

@@ -11,7 +11,7 @@ use crate::{
     launch,
     plan::{self, config},
     process::creds,
-    state::Status,
+    state::{self, Status},
     terminal,
 };
 use anyhow::{Context as _, bail};
@@ -140,8 +140,7 @@ fn finish_start(ready: &Ready, args: &Args) -> anyhow::Result<()> {
             .with_context(|| format!("send the pidfd to --pidfd-socket {}", path.display()))?;
     }
     if let Some(path) = &args.pid_file {
-        crate::state::write_atomic(path, ready.child.pid.to_string().as_bytes(), 0o644)
-            .context("--pid-file")?;
+        state::pid::write(path, ready.child.pid).context("--pid-file")?;
     }
     ready.master.iter().for_each(terminal::prepare);
     ready.start()

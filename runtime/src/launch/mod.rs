@@ -221,7 +221,7 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
         send_pidfd(path, &child)?;
     }
     if let Some(path) = options.pid_file {
-        crate::state::write_atomic(path, child.pid.to_string().as_bytes(), 0o644).context("--pid-file")?;
+        crate::state::pid::write(path, child.pid).context("--pid-file")?;
     }
     if options.fifo {
         state.creator = None;

@@ -5,8 +5,8 @@ use anyhow::{Context as _, bail};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use std::{
     fs,
-    io::{ErrorKind, Write as _},
-    os::{fd::OwnedFd, unix::fs::DirBuilderExt as _, unix::fs::OpenOptionsExt as _},
+    io::ErrorKind,
+    os::{fd::OwnedFd, unix::fs::DirBuilderExt as _},
     path::{Path, PathBuf},
 };
 
@@ -148,7 +148,7 @@ impl Dir {
 
     /// Replaces a file of the directory as a whole: a reader sees the old content or the new.
     pub fn write(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
-        write_atomic(&self.path.join(name), content, 0o600)
+        Ok(husk_exit::replace(&self.path.join(name), content, 0o600, false)?)
     }
 
     /// Path of the fifo at which init waits for `start`.
@@ -184,26 +184,6 @@ impl Dir {
     }
 }
 
-/// Writes a file under a temporary name beside it, and renames it: nobody ever reads half of it. What is there under the
-/// temporary name is removed and never written to: a pid file may be in a folder of other users', who could put a link there.
-pub fn write_atomic(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".tmp-{}", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    let create = || fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary);
-    let written = create()
-        .or_else(|error| match error.kind() {
-            ErrorKind::AlreadyExists => fs::remove_file(&temporary).and_then(|()| create()),
-            _ => Err(error),
-        })
-        .and_then(|mut file| file.write_all(content))
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&temporary);
-    }
-    written.with_context(|| format!("write {}", path.display()))
-}
-
 /// The ids of all containers under the root, sorted.
 pub fn list(root: &Path) -> anyhow::Result<Vec<String>> {
     let entries = match fs::read_dir(root) {
@@ -224,23 +204,10 @@ pub fn list(root: &Path) -> anyhow::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dir, State, list, write_atomic};
+    use super::{Dir, State, list};
 
     fn root() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()
-    }
-
-    #[test]
-    fn a_link_under_the_temporary_name_is_not_followed() {
-        let dir = root();
-        let (file, other) = (dir.path().join("pid"), dir.path().join("other"));
-        std::fs::write(&other, "theirs").unwrap();
-        let temporary = dir.path().join(format!("pid.tmp-{}", std::process::id()));
-        std::os::unix::fs::symlink(&other, &temporary).unwrap();
-        write_atomic(&file, b"1", 0o644).unwrap();
-        assert_eq!(std::fs::read(&file).unwrap(), b"1");
-        assert_eq!(std::fs::read(&other).unwrap(), b"theirs");
-        assert!(!file.is_symlink() && !temporary.exists());
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod id;
 pub mod pid;
 mod status;
 
-pub use dir::{Dir, Lock, list, write_atomic};
+pub use dir::{Dir, Lock, list};
 pub use host_root::HostRoot;
 pub use status::{Status, status};
 

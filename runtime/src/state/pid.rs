@@ -1,8 +1,14 @@
-//! A process named so that a reused pid is not taken for it: pid and start time.
+//! A process named so that a reused pid is not taken for it: pid and start time. And pid files, which lack that.
 
-use rustix::process::{Pid, PidfdFlags};
+use rustix::{
+    fs::{AtFlags, CWD, Mode, OFlags},
+    process::{Pid, PidfdFlags},
+};
 use serde::{Deserialize, Serialize};
-use std::os::fd::OwnedFd;
+use std::{
+    os::fd::{AsRawFd as _, OwnedFd},
+    path::Path,
+};
 
 /// Pid and start time of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +103,25 @@ fn parse_stat(stat: &[u8]) -> Option<(u8, u64)> {
     Some((state, fields.nth(18)?.parse().ok()?))
 }
 
+/// Writes a pid file as a whole. Where there is none yet the file gets its name last, so that a husk that is killed leaves
+/// nothing beside it; one that is there is replaced by rename.
+pub fn write(path: &Path, pid: i32) -> Result<(), husk_exit::Error> {
+    let text = pid.to_string();
+    // A file that is there, and file systems that know no files without a name.
+    link_new(path, text.as_bytes()).or_else(|_| husk_exit::replace(path, text.as_bytes(), 0o644, false))
+}
+
+fn link_new(path: &Path, text: &[u8]) -> rustix::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+    let file = rustix::fs::open(folder, flags, Mode::from_raw_mode(0o644))?;
+    if rustix::io::write(&file, text)? != text.len() {
+        return Err(rustix::io::Errno::NOSPC);
+    }
+    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Identity, Life, parse_stat};
@@ -107,6 +132,24 @@ mod tests {
         assert_eq!(parse_stat(line), Some((b'S', 98765)));
         assert_eq!(parse_stat(b""), None);
         assert_eq!(parse_stat(b"42 (a"), None);
+    }
+
+    #[test]
+    fn a_pid_file_is_new_or_replaced_and_a_link_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, other) = (dir.path().join("pid"), dir.path().join("other"));
+        let read = |path| std::fs::read_to_string(path).unwrap();
+        super::link_new(&file, b"1").unwrap();
+        assert_eq!(read(&file), "1");
+        super::write(&file, 23).unwrap();
+        assert_eq!(read(&file), "23");
+        std::fs::write(&other, "theirs").unwrap();
+        std::fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink(&other, &file).unwrap();
+        super::write(&file, 4).unwrap();
+        assert_eq!((read(&file), read(&other)), ("4".to_owned(), "theirs".to_owned()));
+        assert!(!file.is_symlink());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing else is left");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::{create, nothing_left, sleeper};
 use husk_tests::{Bundle, Container, Runtime, run, skip, temp_dir, unique, wait_until};
 use std::{
     collections::HashMap,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -39,6 +39,11 @@ impl Case<'_> {
         container
     }
 
+    /// The folder of the pid file.
+    fn pids(&self) -> PathBuf {
+        self.bundle.path().join("pids")
+    }
+
     /// The command under strace. Its streams are nobody's, as what it leaves may hold them open.
     fn trace(&self, strace: &[&str], id: &str) {
         let husk = self.runtime.command();
@@ -46,7 +51,7 @@ impl Case<'_> {
         command.args(strace).arg("--").arg(husk.get_program()).args(husk.get_args());
         command.args(&self.verb[..1]);
         if !self.created {
-            command.arg("--bundle").arg(self.bundle.path());
+            command.arg("--bundle").arg(self.bundle.path()).arg("--pid-file").arg(self.pids().join("pid"));
         }
         command.args(self.verb[1..].iter().take_while(|word| **word != "ID")).arg(id);
         command.args(self.verb.iter().skip_while(|word| **word != "ID").skip(1));
@@ -75,11 +80,20 @@ impl Case<'_> {
 
     fn sweep(&self) {
         let dir = temp_dir();
-        for (name, count) in self.points(dir.path()).into_iter().step_by(stride()) {
+        std::fs::create_dir(self.pids()).unwrap();
+        let points = self.points(dir.path()).into_iter().enumerate();
+        // Those that give a file its name are never left out.
+        for (at, (name, count)) in points {
+            if at % stride() != 0 && !["linkat", "rename"].contains(&name.as_str()) {
+                continue;
+            }
+            let _ = std::fs::remove_file(self.pids().join("pid"));
             let when = format!("{} killed at {name} number {count}", self.verb[0]);
             let container = self.prepare();
             let inject = format!("inject={name}:signal=KILL:when={count}");
             self.trace(&["-o", "/dev/null", "-e", &inject], &container.id);
+            let left = std::fs::read_dir(self.pids()).unwrap().flatten().map(|file| file.file_name());
+            assert!(left.into_iter().all(|name| name == "pid"), "{when}: beside the pid file");
             let list = run(self.runtime.command().args(["list", "--format", "json"]));
             assert!(
                 list.code != 0 || serde_json::from_str::<serde_json::Value>(&list.stdout).is_ok(),

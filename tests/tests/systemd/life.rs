@@ -45,8 +45,7 @@ fn without_a_path() {
     let husk = Systemd::new();
     // systemd's names have no plus sign.
     let id = format!("{}+x", unique("sd"));
-    let bundle = Bundle::new(&["sleep", "1000"]);
-    let container = husk.start(&bundle, &id);
+    let container = husk.start(&Bundle::new(&["sleep", "1000"]), &id);
     let unit = format!("husk-{}\\x2bx.scope", id.trim_end_matches("+x"));
     assert!(group_of(container.pid()).ends_with(format!("system.slice/{unit}")));
     container.call("kill", &["KILL"]).ok();
