@@ -57,9 +57,7 @@ pub fn dump(global: &Global, target: &Target, wanted: &Wanted<'_>) -> anyhow::Re
     }
     let init = target.state.init.context("the container has no init process")?;
 
-    let config = target.dir.path().join("config.json");
-    let text = std::fs::read(&config).with_context(|| format!("read {}", config.display()))?;
-    let spec = plan::config::parse(&text)?;
+    let spec = plan::config::read_copy(&target.dir.path().join("config.json"))?;
     let plan = plan::plan(&spec, &target.state.id, &target.state.bundle)?;
     mounts::check(&plan)?;
 

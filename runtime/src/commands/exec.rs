@@ -99,7 +99,7 @@ fn execute(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     launch::protect()?;
     let target = Target::open(global, &args.id)?;
     check_status(&target, args)?;
-    let (spec, _) = config::read(&target.dir.path().join("config.json"))?;
+    let spec = config::read_copy(&target.dir.path().join("config.json"))?;
     let oci = process::resolve(args, &spec)?;
     let linux = spec.linux().clone().unwrap_or_default();
     let process = plan::process::plan(&oci, &linux)?;

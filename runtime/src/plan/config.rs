@@ -9,25 +9,31 @@ use std::{io::Read as _, path::Path};
 /// Largest config.json: beyond what any tool writes, and small enough to be held in memory.
 const MAX: u64 = 64 << 20;
 
-/// Reads and parses a configuration. Gives the text too, for the copy in the state directory.
+/// Reads and parses a bundle's configuration. Gives the text too, with corrected names, for the copy in the state directory.
 pub fn read(path: &Path) -> anyhow::Result<(Spec, Vec<u8>)> {
+    let text = text_of(path)?;
+    let text = names::corrected(&text);
+    let spec = parse(&text)?;
+    Ok((spec, text.into_owned()))
+}
+
+/// Reads and parses the copy that [`read`] gave the text of.
+pub fn read_copy(path: &Path) -> anyhow::Result<Spec> {
+    parse(&text_of(path)?)
+}
+
+fn text_of(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut text = Vec::new();
     let file = std::fs::File::open(path).with_context(|| format!("open {}", path.display()))?;
     file.take(MAX + 1).read_to_end(&mut text).with_context(|| format!("read {}", path.display()))?;
     if text.len() as u64 > MAX {
         bail!("{} is larger than {} MiB", path.display(), MAX >> 20);
     }
-    let text = names::corrected(&text);
-    let spec = parse_corrected(&text)?;
-    Ok((spec, text.into_owned()))
+    Ok(text)
 }
 
-/// Parses a configuration. An error names the place in it.
+/// Parses a configuration whose names are corrected already. An error names the place in it.
 pub fn parse(text: &[u8]) -> anyhow::Result<Spec> {
-    parse_corrected(&names::corrected(text))
-}
-
-fn parse_corrected(text: &[u8]) -> anyhow::Result<Spec> {
     let mut spec: Spec = completed(text, "config.json", "/process")?;
     let resources = spec.linux_mut().as_mut().and_then(|linux| linux.resources_mut().as_mut());
     let zero = |resources: &&mut LinuxResources| resources.pids().is_some_and(|pids| pids.limit() == 0);

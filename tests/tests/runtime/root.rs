@@ -68,3 +68,23 @@ fn names_of_properties_may_be_in_another_case() {
         assert_eq!(runtime.run(&bundle).ok().text(), "read-only\nhere", "{runtime:?}");
     }
 }
+
+/// Later commands read husk's own copy, in which the names are corrected.
+#[test]
+fn commands_after_create_know_properties_in_another_case() {
+    let runtime = Runtime::husk();
+    let mut bundle = Bundle::new(&["sleep", "100000"]);
+    let log = bundle.path().join("log");
+    let hook = |word: &str| {
+        let script = format!("echo {word} >>{}", log.display());
+        json!([{"Path": "/bin/sh", "ARGS": ["sh", "-c", script]}])
+    };
+    bundle.spec["process"].as_object_mut().unwrap().remove("noNewPrivileges");
+    bundle.set("/process/NoNewPrivileges", true);
+    bundle.set("/Hooks", json!({"PostStart": hook("poststart"), "POSTSTOP": hook("poststop")}));
+    let container = runtime.start(&bundle);
+    let shown = container.exec(&["grep", "NoNewPrivs", "/proc/self/status"]).ok();
+    assert_eq!(shown.text(), "NoNewPrivs:\t1");
+    container.call_with("delete", &["--force"], &[]).ok();
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "poststart\npoststop\n");
+}
