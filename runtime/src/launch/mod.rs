@@ -22,6 +22,7 @@ use crate::{
         failure::Failure,
         maps,
         procfs::Proc,
+        rlimits,
         spawn::{self, Join, Side},
     },
     record,
@@ -357,8 +358,8 @@ impl Parent<'_> {
                     }
                     if let Some(process) = &self.plan.process {
                         creds::give_streams_from_host(process, &self.plan.namespaces.maps);
+                        rlimits::raise(Pid::from_raw(self.child.pid), &process.rlimits);
                     }
-                    self.raise_limits();
                     trees::send(self.plan, self.proc, self.child.pid, channel)?;
                     channel.send(&Message::Go)?;
                 }
@@ -408,23 +409,6 @@ impl Parent<'_> {
             None => {
                 self.master = Some(master);
                 Ok(())
-            }
-        }
-    }
-
-    /// Raising a hard limit needs a right in the host's user namespace, which init in its own lacks. What fails here
-    /// fails again in init, with the limit's name.
-    fn raise_limits(&self) {
-        for limit in self.plan.process.iter().flat_map(|process| &process.rlimits) {
-            let now = rustix::process::getrlimit(limit.resource);
-            let raised = match (now.maximum, limit.limit.maximum) {
-                (Some(now), Some(wanted)) => wanted > now,
-                (Some(_), None) => true,
-                (None, _) => false,
-            };
-            if raised {
-                let new = rustix::process::Rlimit { current: now.current, maximum: limit.limit.maximum };
-                let _ = rustix::process::prlimit(Pid::from_raw(self.child.pid), limit.resource, new);
             }
         }
     }

@@ -23,5 +23,6 @@ pub mod home;
 pub mod maps;
 pub mod procfs;
 pub mod program;
+pub mod rlimits;
 pub mod spawn;
 pub mod terminal;

@@ -10,6 +10,7 @@ use crate::{
         failure::{Result as StepResult, Step as _},
         finish,
         procfs::Proc,
+        rlimits,
         spawn::{self, Join, Side},
         terminal,
     },
@@ -128,20 +129,7 @@ impl Session<'_> {
             rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
                 .context("prctl(PR_SET_DUMPABLE)")?;
         }
-        for limit in &self.process.rlimits {
-            let now = rustix::process::getrlimit(limit.resource);
-            let raised = match (now.maximum, limit.limit.maximum) {
-                (Some(now), Some(wanted)) => wanted > now,
-                (Some(_), None) => true,
-                (None, _) => false,
-            };
-            if raised {
-                // Needs a right in the host's user namespace; where it fails the child fails too, with the limit's name.
-                let maximum = limit.limit.maximum;
-                let new = rustix::process::Rlimit { current: now.current, maximum };
-                let _ = rustix::process::setrlimit(limit.resource, new);
-            }
-        }
+        rlimits::raise(None, &self.process.rlimits);
         if let Some(cpus) = &self.process.sched.cpus_initial {
             finish::set_affinity(cpus, "initial").map_err(ExitWith::from)?;
             // As a mask, which is how runc tells of it.
