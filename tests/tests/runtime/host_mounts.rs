@@ -124,6 +124,30 @@ fn a_root_under_another_mount_is_told() {
     assert!(done.text().ends_with("refused\nsame"), "{done:?}");
 }
 
+/// The creator's mount namespace lives on, and the one who deletes is in another.
+#[test]
+fn delete_from_another_mount_namespace_unmounts_in_the_creators() {
+    let bundle = shared(Bundle::new(&["sleep", "100000"]));
+    let away = "unshare --mount --propagation private \"$@\"";
+    let running = format!("\"$@\" run --detach --bundle \"$B\" $C; {away} delete --force $C; same");
+    assert_eq!(caller(&running, &bundle).ok().text(), "same");
+    let bundle = shared(Bundle::new(&["true"]));
+    let stopped = format!(
+        "\"$@\" run --detach --bundle \"$B\" $C
+        while [ $(\"$@\" state $C | grep -c stopped) = 0 ]; do sleep 0.05; done; {away} delete $C; same"
+    );
+    assert_eq!(caller(&stopped, &bundle).ok().text(), "same");
+}
+
+/// Nothing is left to unmount then.
+#[test]
+fn delete_after_the_creators_mount_namespace_has_gone() {
+    let bundle = shared(Bundle::new(&["true"]));
+    let script = "unshare --mount --propagation private \"$@\" run --detach --bundle \"$B\" $C
+        while [ $(\"$@\" state $C | grep -c stopped) = 0 ]; do sleep 0.05; done; \"$@\" delete $C; same";
+    assert_eq!(caller(script, &bundle).ok().text(), "same");
+}
+
 #[test]
 fn with_a_user_namespace_it_is_an_error() {
     let mut bundle = Bundle::new(&["true"]);
