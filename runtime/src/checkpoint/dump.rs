@@ -58,7 +58,7 @@ pub fn dump(global: &Global, target: &Target, wanted: &Wanted<'_>) -> anyhow::Re
     let init = target.state.init.context("the container has no init process")?;
 
     let spec = plan::config::read_copy(&target.dir.path().join("config.json"))?;
-    let plan = plan::plan(&spec, &target.state.id, &target.state.bundle)?;
+    let plan = plan::plan(&spec, &target.state.bundle)?;
     mounts::check(&plan)?;
 
     let criu = Criu::find(&global.criu)?;

@@ -68,7 +68,7 @@ pub fn restore(global: &Global, wanted: &Wanted<'_>) -> anyhow::Result<Restored>
     let bundle = options.bundle.unwrap_or(Path::new("."));
     let bundle = bundle.canonicalize().with_context(|| format!("bundle {}", bundle.display()))?;
     let (spec, text) = config::read(&bundle.join("config.json"))?;
-    let plan = plan::plan(&spec, options.id, &bundle)?;
+    let plan = plan::plan(&spec, &bundle)?;
     launch::check(&plan, options)?;
     mounts::check(&plan)?;
     let joined = outside::join(&plan)?;

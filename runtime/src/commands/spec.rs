@@ -128,7 +128,7 @@ mod tests {
                 make_rootless(&mut spec, 1000, 1001);
             }
             let parsed = serde_json::from_value(spec.clone()).unwrap();
-            let plan = plan::plan(&parsed, "x", Path::new("/b")).unwrap();
+            let plan = plan::plan(&parsed, Path::new("/b")).unwrap();
             assert_eq!(plan.namespaces.maps.uids.len(), usize::from(rootless));
         }
     }

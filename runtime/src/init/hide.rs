@@ -1,6 +1,6 @@
 //! Masked and read-only paths.
 
-use super::{mount, resolve, root};
+use super::{label, mount, resolve, root};
 use crate::{
     plan::Plan,
     process::failure::{Failure, Result, Step as _},
@@ -43,7 +43,8 @@ pub fn mask(plan: &Plan, root: BorrowedFd<'_>) -> Result<()> {
             match &empty {
                 // One file system for all: making one costs more than all else here.
                 Some(empty) => clone(empty, false).step(|| format!("mask {}", place()))?,
-                None => empty_directory().step(|| format!("make an empty directory for {}", place()))?,
+                None => empty_directory(label::context(plan, "tmpfs", &[]))
+                    .step(|| format!("make an empty directory for {}", place()))?,
             }
         } else {
             if null.is_none() {
@@ -73,13 +74,16 @@ fn open_null() -> Result<OwnedFd> {
     Ok(null)
 }
 
-/// An empty, read-only directory.
-pub fn empty_directory() -> husk_sys::Result<OwnedFd> {
+/// An empty, read-only directory, with an SELinux label where one is given.
+pub fn empty_directory(label: Option<&str>) -> husk_sys::Result<OwnedFd> {
     let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
     rustix::mount::fsconfig_set_string(context.as_fd(), "source", "tmpfs")?;
     rustix::mount::fsconfig_set_string(context.as_fd(), "mode", "755")?;
     rustix::mount::fsconfig_set_string(context.as_fd(), "nr_blocks", "1")?;
     rustix::mount::fsconfig_set_string(context.as_fd(), "nr_inodes", "1")?;
+    if let Some(label) = label {
+        rustix::mount::fsconfig_set_string(context.as_fd(), "context", label)?;
+    }
     rustix::mount::fsconfig_set_flag(context.as_fd(), "ro")?;
     rustix::mount::fsconfig_create(context.as_fd())?;
     let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY

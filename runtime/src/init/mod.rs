@@ -4,6 +4,7 @@ mod copy;
 mod dev;
 mod hide;
 pub mod hooks;
+mod label;
 mod mount;
 mod net;
 pub mod resolve;
@@ -31,7 +32,6 @@ use rustix::{
 };
 use std::{
     convert::Infallible,
-    ffi::CString,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd, RawFd},
     path::PathBuf,
 };
@@ -63,8 +63,6 @@ pub struct Init {
     pub host_root: Option<OwnedFd>,
     /// Do not use pivot_root.
     pub no_pivot: bool,
-    /// Keep the caller's session keyring.
-    pub no_new_keyring: bool,
     /// Descriptors from 3 on that the program is to have.
     pub keep_fds: u32,
     /// The container's state, for hooks.
@@ -137,7 +135,7 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
         process,
         channel,
         proc: &init.proc,
-        keyring: (!init.no_new_keyring).then(|| keyring_name(&plan.id)),
+        keyring: finish::keyring(state),
         keep_fds: init.keep_fds,
     };
     let mut prepared = finish::prepare(&context)?;
@@ -229,11 +227,6 @@ fn names(plan: &Plan, init: &Init) -> Result<()> {
             .step(|| format!("set linux.sysctl {} to {value:?}", path.display()))?;
     }
     Ok(())
-}
-
-fn keyring_name(id: &str) -> CString {
-    // An id has no NUL in it (state::id).
-    CString::new(format!("_ses.{id}")).unwrap_or_default()
 }
 
 fn wait(init: &Init, channel: &Channel) -> Result<()> {

@@ -1,7 +1,7 @@
 //! One mount: made detached, given its attributes, then moved to its place by descriptors.
 
 use super::{
-    copy, hide, resolve,
+    copy, hide, label, resolve,
     resolve::Make,
     root::{Trees, needs_parent},
 };
@@ -236,11 +236,9 @@ fn filesystem(
         let mode = format!("{:o}", stat.st_mode & 0o7777);
         set("mode", Some(&mode)).step(|| format!("mount {place}: mode of the directory"))?;
     }
-    if let Some(label) = &plan.mount_label
-        && Path::new("/sys/fs/selinux/enforce").exists()
-        && !["proc", "sysfs"].contains(&kind)
-    {
-        set("context", Some(label)).step(|| format!("mount {place}: linux.mountLabel"))?;
+    if let Some(label) = label::context(plan, kind, options) {
+        set("context", Some(label))
+            .step(|| format!("mount {place}: set linux.mountLabel {label:?}; does the policy know it?"))?;
     }
     let readonly = mount.is_readonly();
     if readonly && kind != "tmpfs" {
@@ -260,8 +258,12 @@ fn filesystem(
         // It has to be filled first; `root::finish` makes it read-only.
         attributes -= MountAttrFlags::MOUNT_ATTR_RDONLY;
     }
-    rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
-        .step(|| format!("mount {place}: fsmount {kind}{}", kernel_message(&context)))
+    let tree = rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+        .step(|| format!("mount {place}: fsmount {kind}{}", kernel_message(&context)))?;
+    if kind == "mqueue" {
+        label::queues(plan, tree.as_fd(), &place)?;
+    }
+    Ok(tree)
 }
 
 /// Changes what is mounted at the destination, as `mount -o remount` does: attributes that are not named are cleared. The file
@@ -339,17 +341,20 @@ fn cgroup2(plan: &Plan, mount: &Mount, cgroup: Option<&Path>) -> Result<OwnedFd>
     {
         return Ok(tree);
     }
-    let Some(cgroup) = cgroup else { return nothing(mount) };
+    let Some(cgroup) = cgroup else { return nothing(plan, mount) };
     let tree = open_bind(cgroup, false, &mount.place())?;
     attributes(tree.as_fd(), mount)?;
     Ok(tree)
 }
 
 /// An empty file system that nobody can write to.
-fn nothing(mount: &Mount) -> Result<OwnedFd> {
+fn nothing(plan: &Plan, mount: &Mount) -> Result<OwnedFd> {
     let make = || {
         let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
         rustix::mount::fsconfig_set_string(context.as_fd(), "mode", "555")?;
+        if let Some(label) = label::context(plan, "tmpfs", &[]) {
+            rustix::mount::fsconfig_set_string(context.as_fd(), "context", label)?;
+        }
         rustix::mount::fsconfig_create(context.as_fd())?;
         let attributes = mount.attributes.set | MountAttrFlags::MOUNT_ATTR_RDONLY;
         rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)

@@ -85,7 +85,7 @@ fn hide_one(found: &OwnedFd) -> Result<bool> {
     if rustix::mount::unmount(".", UnmountFlags::DETACH).is_ok() {
         return Ok(true);
     }
-    let empty = hide::empty_directory().step(what)?;
+    let empty = hide::empty_directory(None).step(what)?;
     match mount::attach(empty.as_fd(), found.as_fd()) {
         // It is in no namespace any more: it was below one that has gone.
         Err(Errno::NOENT | Errno::INVAL) => {}

@@ -22,7 +22,7 @@ use crate::{
         failure::Failure,
         maps,
         procfs::Proc,
-        rlimits,
+        rlimits, selinux,
         spawn::{self, Join, Side},
     },
     record,
@@ -126,7 +126,7 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
     let (mut spec, text) = config::read(&bundle.join("config.json"))?;
     let listen = listen_fds(&mut spec)?;
     notify::add_to(&mut spec, &global.root().join(options.id))?;
-    let plan = plan::plan(&spec, options.id, &bundle)?;
+    let mut plan = plan::plan(&spec, &bundle)?;
     check(&plan, options)?;
     let keep_fds = listen + options.preserve_fds;
     for number in 3..3 + i64::from(keep_fds) {
@@ -140,10 +140,16 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
         }
     }
     let proc = Proc::open()?;
+    if let Some(process) = &plan.process {
+        selinux::check(process, &proc)?;
+    }
+    // As with runc, an engine may give it everywhere.
+    plan.mount_label.take_if(|_| !selinux::is_on(&proc));
 
     let (dir, lock) = Dir::create(&global.root(), options.id)?;
     let mut rollback = Rollback::new(dir.clone());
     let mut state = first_state(&spec, options.id, &bundle, &plan)?;
+    state.no_new_keyring = options.no_new_keyring;
     let host_root = if plan.shares_mounts() { Some(open_root(&plan.rootfs)?) } else { None };
     state.host_root = host_root.as_ref().map(|tree| HostRoot::of(&plan.rootfs, tree)).transpose()?;
     rollback.host_root.clone_from(&state.host_root);
@@ -186,7 +192,6 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
                 barrier,
                 host_root,
                 no_pivot: options.no_pivot,
-                no_new_keyring: options.no_new_keyring,
                 keep_fds,
                 state,
             };
@@ -291,6 +296,7 @@ pub fn first_state(spec: &Spec, id: &str, bundle: &Path, plan: &Plan) -> anyhow:
         unit: None,
         host_root: None,
         rootless: !rustix::process::geteuid().is_root(),
+        no_new_keyring: false,
         namespaces: namespaces.map(|kind| kind.word().to_owned()).collect(),
         annotations: spec.annotations().clone().unwrap_or_default().into_iter().collect(),
     })

@@ -44,8 +44,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// Everything that the child has to do.
 #[derive(Debug)]
 pub struct Plan {
-    /// The container's id.
-    pub id: String,
     /// Absolute path of the bundle.
     pub bundle: PathBuf,
     /// Absolute path of the root filesystem.
@@ -95,7 +93,7 @@ impl Plan {
 }
 
 /// Plans the container.
-pub fn plan(spec: &Spec, id: &str, bundle: &Path) -> Result<Plan> {
+pub fn plan(spec: &Spec, bundle: &Path) -> Result<Plan> {
     config::check_version(spec.version())?;
     let linux = spec.linux().clone().unwrap_or_default_empty();
     let Some(root) = spec.root() else {
@@ -110,7 +108,6 @@ pub fn plan(spec: &Spec, id: &str, bundle: &Path) -> Result<Plan> {
     mounts::strip_root(&mut mounts, &rootfs)?;
     let setup_dev = paths::sets_up_dev(&mounts);
     let plan = Plan {
-        id: id.to_owned(),
         bundle: bundle.to_owned(),
         rootfs,
         readonly: root.readonly().unwrap_or(false),
@@ -190,7 +187,7 @@ pub(crate) mod testing {
         });
         change(&mut value);
         let spec: Spec = serde_json::from_value(value).unwrap();
-        super::plan(&spec, "test", Path::new("/bundle"))
+        super::plan(&spec, Path::new("/bundle"))
     }
 }
 

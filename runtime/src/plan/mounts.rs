@@ -279,6 +279,10 @@ impl Parsed {
                 {
                 } else {
                     let (key, value) = match option.split_once('=') {
+                        // Quotes are for mount(2), where a comma in a label would end the option.
+                        Some((key, value)) if key.ends_with("context") => {
+                            (key, Some(value.trim_matches('"').to_owned()))
+                        }
                         Some((key, value)) => (key, Some(value.to_owned())),
                         None => (option, None),
                     };

@@ -128,10 +128,20 @@ impl Plan {
         self.is_new(kind) || self.is_joined(kind)
     }
 
-    /// Flags for one clone3. The cgroup namespace is not among them: with `CLONE_INTO_CGROUP` it would get the
-    /// parent's group as its root, so the child unshares it.
+    /// Flags for one clone3.
     pub fn clone_flags(&self) -> UnshareFlags {
-        self.new.iter().filter(|kind| **kind != Kind::Cgroup).fold(UnshareFlags::empty(), |f, k| f | k.flag())
+        self.new.iter().filter(|kind| !self.is_late(**kind)).fold(UnshareFlags::empty(), |f, k| f | k.flag())
+    }
+
+    /// Flags of what the child makes itself.
+    pub fn late_flags(&self) -> UnshareFlags {
+        self.new.iter().filter(|kind| self.is_late(**kind)).fold(UnshareFlags::empty(), |f, k| f | k.flag())
+    }
+
+    /// A cgroup namespace would get the parent's group as its root, with `CLONE_INTO_CGROUP`; and the message queues of an
+    /// IPC namespace belong to whoever makes it, who is nobody in a user namespace before the child is its root.
+    fn is_late(&self, kind: Kind) -> bool {
+        kind == Kind::Cgroup || (kind == Kind::Ipc && self.has_own_or_joined(Kind::User))
     }
 
     /// Whether a process in between is needed: a PID or time namespace is only entered by children; the namespaces
@@ -232,6 +242,7 @@ mod tests {
         assert!(!plan.has_own_or_joined(Kind::Uts));
         assert_eq!(plan.clone_flags(), Kind::Pid.flag());
         assert!(!plan.needs_stage());
+        assert_eq!(plan.late_flags(), Kind::Cgroup.flag());
     }
 
     #[test]

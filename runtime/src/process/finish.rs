@@ -6,9 +6,9 @@ use super::{
     failure::{Failure, Result, Step as _},
     home,
     procfs::Proc,
-    program,
+    program, selinux,
 };
-use crate::plan::process::Process;
+use crate::{plan::process::Process, state::State};
 use husk_sys::{Errno, fd, keyring, sched, seccomp, signal};
 use rustix::{fs::Mode, thread::CpuSet};
 use std::{
@@ -27,7 +27,7 @@ pub struct Context<'a> {
     pub channel: &'a Channel,
     /// The host's procfs, opened before the container's mounts.
     pub proc: &'a Proc,
-    /// Name of a new session keyring; none to keep the caller's.
+    /// Name of the container's session keyring ([`keyring`]); none to keep the caller's.
     pub keyring: Option<CString>,
     /// Descriptors from 3 on that the program is to have.
     pub keep_fds: u32,
@@ -46,6 +46,7 @@ pub struct Prepared {
 pub fn prepare(context: &Context<'_>) -> Result<Prepared> {
     let process = context.process;
     if let Some(name) = &context.keyring {
+        selinux::label_keys(process, context.proc)?;
         join_keyring(name, context)?;
     }
     scheduling(process)?;
@@ -132,6 +133,12 @@ fn first_closed(context: &Context<'_>) -> RawFd {
     3 + context.keep_fds as RawFd
 }
 
+/// Name of the container's session keyring: made by its init, and joined by what `exec` adds.
+pub fn keyring(state: &State) -> Option<CString> {
+    // An id has no NUL in it (state::id).
+    (!state.no_new_keyring).then(|| CString::new(format!("_ses.{}", state.id)).unwrap_or_default())
+}
+
 fn join_keyring(name: &std::ffi::CStr, context: &Context<'_>) -> Result<()> {
     match keyring::join_session(name) {
         Ok(id) => {
@@ -208,14 +215,7 @@ fn labels(process: &Process, proc: &Proc) -> Result<()> {
             .or_else(|_| proc.write(Path::new("thread-self/attr/exec"), text.as_bytes()))
             .step(what)?;
     }
-    if let Some(label) = &process.selinux {
-        if !Path::new("/sys/fs/selinux/enforce").exists() && process.apparmor.is_some() {
-            return Ok(());
-        }
-        proc.write(Path::new("thread-self/attr/exec"), label.as_bytes())
-            .step(|| format!("set process.selinuxLabel {label:?}; is SELinux on?"))?;
-    }
-    Ok(())
+    selinux::label_program(process, proc)
 }
 
 fn load_seccomp(context: &Context<'_>) -> Result<()> {

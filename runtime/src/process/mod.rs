@@ -24,5 +24,6 @@ pub mod maps;
 pub mod procfs;
 pub mod program;
 pub mod rlimits;
+pub mod selinux;
 pub mod spawn;
 pub mod terminal;

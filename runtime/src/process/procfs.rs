@@ -5,6 +5,7 @@ use super::failure::{Failure, Result, Step as _};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
 use std::{
     ffi::CString,
+    io::Read as _,
     os::fd::{AsRawFd as _, OwnedFd, RawFd},
     path::Path,
 };
@@ -60,6 +61,16 @@ impl Proc {
     pub fn link(&self, path: &Path) -> husk_sys::Result<CString> {
         let fd = self.file(path, OFlags::PATH | OFlags::NOFOLLOW)?;
         rustix::fs::readlinkat(&fd, c"", Vec::new())
+    }
+
+    /// Reads a small file of procfs itself.
+    pub fn read(&self, path: &Path) -> husk_sys::Result<String> {
+        let mut text = String::new();
+        let mut file = std::fs::File::from(self.file(path, OFlags::RDONLY)?);
+        file.read_to_string(&mut text).map_err(|error| {
+            error.raw_os_error().map_or(husk_sys::Errno::INVAL, husk_sys::Errno::from_raw_os_error)
+        })?;
+        Ok(text)
     }
 
     /// Writes a file in one write, as the files of procfs want it.

@@ -2,7 +2,7 @@
 
 use super::failure::{Failure, Result};
 use crate::plan::process::Process;
-use husk_exit::{Attempt, StartFailure};
+use husk_exit::{Attempt, StartFailure, StartFailureKind};
 use husk_sys::Errno;
 use rustix::fs::{Access, AtFlags, CWD, FileType};
 use std::{
@@ -69,7 +69,20 @@ pub fn not_started(process: &Process, errno: Errno) -> Failure {
         gid: process.gid,
         groups: &process.groups,
     };
-    told(husk_exit::diagnose_here(&attempt, errno.raw_os_error()), errno)
+    let mut start = husk_exit::diagnose_here(&attempt, errno.raw_os_error());
+    if let Some(label) = &process.selinux
+        && start.kind == StartFailureKind::Setup
+        && [Errno::ACCESS, Errno::PERM].contains(&errno)
+    {
+        start.subject.push_str(&format!("; does the SELinux policy let husk's domain enter {label:?} by it"));
+        // Of Linux 4.14; before, it had to be a domain with less rights than the old one.
+        start.subject.push_str(if process.no_new_privs {
+            ", with noNewPrivileges (nnp_transition)?"
+        } else {
+            "?"
+        });
+    }
+    told(start, errno)
 }
 
 /// The working directory can't be entered.

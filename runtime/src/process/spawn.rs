@@ -64,7 +64,7 @@ pub enum Side {
     Parent(Child, Channel, bool),
 }
 
-/// Forks. The child has entered every namespace but a new cgroup namespace, which [`enter_late`] makes, and joined ones
+/// Forks. The child has entered every namespace but those that [`enter_late`] makes, and joined ones
 /// where no stage is needed, which it joins too.
 pub fn spawn(target: &Target<'_>) -> anyhow::Result<Side> {
     use anyhow::Context as _;
@@ -251,8 +251,8 @@ pub fn enter_late(plan: &Plan) -> Result<()> {
     if !plan.needs_stage() {
         join_paths(plan)?;
     }
-    if plan.is_new(Kind::Cgroup) {
-        clone::unshare(Kind::Cgroup.flag()).step(|| "make the cgroup namespace".into())?;
+    match plan.late_flags() {
+        none if none.is_empty() => Ok(()),
+        flags => clone::unshare(flags).step(|| "make the cgroup and IPC namespaces".into()),
     }
-    Ok(())
 }

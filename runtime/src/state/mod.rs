@@ -63,6 +63,9 @@ pub struct State {
     /// Whether the container was created by an ordinary user.
     #[serde(default)]
     pub rootless: bool,
+    /// Whether it keeps its creator's session keyring, instead of one of its own.
+    #[serde(default)]
+    pub no_new_keyring: bool,
     /// The types of namespaces that the container does not share with its creator, in the specification's words.
     #[serde(default)]
     pub namespaces: Vec<String>,

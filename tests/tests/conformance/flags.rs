@@ -70,6 +70,27 @@ fn the_session_keyring_is_new_or_the_callers() {
     assert!(!done.ok().stdout.contains(&container.id), "a keyring of its own");
 }
 
+/// To an ordinary user a keyring of root's is there only as one of its own session.
+#[test]
+fn the_session_keyring_of_exec_is_the_containers() {
+    if !Path::new("/proc/keys").exists() {
+        return husk_tests::skip("the kernel has no keyrings");
+    }
+    let runtime = Runtime::new();
+    let mut bundle = Bundle::script("exec sleep 100000");
+    bundle.set("/linux/maskedPaths", json!([]));
+    let container = runtime.start(&bundle);
+    let callers = unique("session");
+    // KEYCTL_JOIN_SESSION_KEYRING
+    let join = format!("my $name = '{callers}'; syscall(250, 1, $name) > 0 or die $!; exec @ARGV");
+    let husk = runtime.command();
+    let mut command = std::process::Command::new("perl");
+    command.args(["-e", &join, "--"]).arg(husk.get_program()).args(husk.get_args());
+    command.args(["exec", "--user", "1000:1000", &container.id, "cat", "/proc/keys"]);
+    let keys = run(&mut command).ok().stdout;
+    assert!(keys.contains(&container.id) && !keys.contains(&callers), "{keys}");
+}
+
 #[test]
 fn without_a_subreaper_the_program_runs_all_the_same() {
     let (runtime, bundle) = (Runtime::new(), Bundle::script("(sleep 0.1 &); exit 3"));

@@ -45,6 +45,13 @@ fn files_of_nobody_in_it() {
 }
 
 #[test]
+fn what_is_mounted_in_it_belongs_to_its_root() {
+    let places = ["/dev", "/dev/shm", "/dev/pts", "/dev/mqueue"];
+    let shown = output(&format!("stat -c '%n %u' {}", places.join(" ")), mapped);
+    assert_eq!(shown, places.map(|place| format!("{place} 0")).join("\n"));
+}
+
+#[test]
 fn devices_work_in_it() {
     let shown = output("echo x >/dev/null && head -c 3 /dev/zero | wc -c && ls /dev/tty", mapped);
     assert_eq!(shown, "3\n/dev/tty");

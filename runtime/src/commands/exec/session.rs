@@ -10,7 +10,7 @@ use crate::{
         failure::{Result as StepResult, Step as _},
         finish,
         procfs::Proc,
-        rlimits,
+        rlimits, selinux,
         spawn::{self, Join, Side},
         terminal,
     },
@@ -60,6 +60,7 @@ impl Session<'_> {
         let init = state.init.and_then(|init| init.open()).filter(|_| self.target.has_init());
         let Some(init) = init else { return Err(self.target.need_init().err().unwrap_or_else(gone)) };
         let proc = Proc::open()?;
+        selinux::check(self.process, &proc)?;
         self.prepare_self()?;
         let kinds = self.kinds(&proc)?;
         // Without a mount namespace of the container's, joining leads to the host's root.
@@ -196,8 +197,13 @@ impl Session<'_> {
             terminal::take(&slave, self.process.uid, self.process.gid)?;
         }
         let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
-        let context =
-            finish::Context { process: self.process, channel, proc, keyring: None, keep_fds: self.keep_fds };
+        let context = finish::Context {
+            process: self.process,
+            channel,
+            proc,
+            keyring: finish::keyring(&self.target.state),
+            keep_fds: self.keep_fds,
+        };
         let prepared = finish::prepare(&context)?;
         channel.report(&Message::Ready)?;
         channel.wait_for_go()?;
