@@ -128,6 +128,7 @@ impl Podman {
                 "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\npids_limit = {pids}\n\
                  init_path = \"/usr/bin/docker-init\"\n\
                  [engine]\ncgroup_manager = \"{manager}\"\nevents_logger = \"file\"\nruntime = \"tested\"\n\
+                 runtime_supports_json = [\"tested\"]\n\
                  [engine.runtimes]\ntested = [{runtime:?}]\n"
             ),
         )

@@ -46,6 +46,30 @@ fn exec_in_a_running_container() {
     assert_eq!(podman.podman(&["exec", "-t", "box", "tty"]).ok().text(), "/dev/pts/0");
 }
 
+/// podman 4.3 asks for ambient capabilities that it does not make inheritable.
+#[test]
+fn a_warning_of_the_runtimes_is_not_the_programs_output() {
+    let podman = Podman::new();
+    podman.start("box", &["--user=1000", "--cap-add=dac_override", "busybox", "sleep", "1000"]);
+    let exec = || podman.podman(&["exec", "--user=0", "box", "sh", "-c", "echo out; echo err >&2"]).ok();
+    let done = exec();
+    assert_eq!((&*done.stdout, &*done.stderr), ("out\n", "err\n"));
+    let ends_of_exec = || {
+        podman.podman(&["exec", "--user=0", "box", "no-such-program"]).expect_code(127);
+        podman.podman(&["exec", "--user=0", "box", "/etc"]).expect_code(126);
+    };
+    ends_of_exec();
+    // As podman is where nobody told it that the runtime has a log.
+    let file = podman.path().join("containers.conf");
+    let lines = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<_> = lines.lines().filter(|line| !line.contains("supports_json")).collect();
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    assert!(exec().stderr.ends_with("err\n"));
+    ends_of_exec();
+    podman.run(&["--rm", "busybox", "no-such-program"]).expect_code(127);
+    podman.run(&["--rm", "busybox", "/etc/passwd"]).expect_code(126);
+}
+
 #[test]
 fn stop_sends_the_signal_and_then_kills() {
     let podman = Podman::new();
