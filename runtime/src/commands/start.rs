@@ -10,7 +10,7 @@ use rustix::{
     fs::{Mode, OFlags},
     io::Errno,
 };
-use std::{os::fd::AsFd as _, process::ExitCode};
+use std::{fs::File, io::Read as _, os::fd::AsFd as _, process::ExitCode};
 
 /// Arguments of `husk start`.
 #[derive(clap::Args, Debug)]
@@ -19,6 +19,9 @@ pub struct Args {
     #[arg(value_name = "CONTAINER-ID")]
     pub id: String,
 }
+
+/// What init waits for at its FIFO.
+const GO: u8 = b'0';
 
 /// Starts the container.
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
@@ -37,7 +40,6 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let started = release(&target);
     // The barrier is passed, or init is gone: in either case there is nothing left to wait at it.
     let _ = std::fs::remove_file(target.dir.fifo());
-    let _ = std::fs::remove_file(target.dir.result_fifo());
     match started? {
         // What is amiss is the program: the container stays, stopped, for the caller to delete.
         Some(failure) if failure.start.is_some() => return Err(ExitWith::from(failure).into()),
@@ -58,33 +60,34 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Lets init pass its barrier, and waits until the program has replaced it. Gives what kept it from that.
 fn release(target: &Target) -> anyhow::Result<Option<Failure>> {
-    let open = |path: std::path::PathBuf, flags: OFlags| {
+    let path = target.dir.fifo();
+    let open = |flags: OFlags| {
         rustix::fs::open(&path, flags | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())
             .with_context(|| format!("open {}", path.display()))
     };
-    let result = open(target.dir.result_fifo(), OFlags::RDONLY)?;
     // ENXIO: nobody waits at the other end.
-    let go = open(target.dir.fifo(), OFlags::WRONLY).context("the container's init has ended")?;
-    rustix::io::write(&go, b"0").context("pass the start on to the container's init")?;
+    let go = open(OFlags::WRONLY).context("the container's init has ended")?;
+    let result = open(OFlags::RDONLY)?;
+    rustix::io::write(&go, &[GO]).context("pass the start on to the container's init")?;
     drop(go);
-    let mut text = Vec::new();
+    // Not for anything to read, as that may be this command's own byte: for the hangup. Init was the last writer, and has
+    // become the program or ended.
     loop {
-        let mut fds = [PollFd::from_borrowed_fd(result.as_fd(), PollFlags::IN)];
+        let mut fds = [PollFd::from_borrowed_fd(result.as_fd(), PollFlags::empty())];
         match rustix::event::poll(&mut fds, None) {
-            Err(Errno::INTR) => continue,
-            result => result.context("wait for the program")?,
-        };
-        let mut buffer = [0; 4096];
-        match rustix::io::read(&result, &mut buffer) {
-            // Closed by exec: the program runs.
-            Ok(0) => break,
-            Ok(length) => text.extend_from_slice(buffer.get(..length).unwrap_or_default()),
-            Err(Errno::INTR | Errno::AGAIN) => {}
-            Err(errno) => return Err(errno).context("wait for the program"),
+            Err(Errno::INTR) => {}
+            other => {
+                other.context("wait for the program")?;
+                break;
+            }
         }
     }
-    if text.is_empty() {
-        return Ok(None);
+    let mut text = Vec::new();
+    File::from(result).read_to_end(&mut text).context("read why the program was not started")?;
+    match text.first() {
+        None => return Ok(None),
+        Some(&GO) => bail!("the container's init has ended"),
+        Some(_) => {}
     }
     let failure: Failure = serde_json::from_slice(&text).context("read why the program was not started")?;
     record::not_started(&target.dir, &target.state, &failure);

@@ -41,13 +41,8 @@ use std::{
 pub enum Barrier {
     /// `run`: the parent says so.
     Parent,
-    /// `create`: a byte from the exec FIFO; a failed exec is told by the second FIFO.
-    Fifo {
-        /// Opened for reading and writing.
-        go: OwnedFd,
-        /// Opened for writing.
-        result: OwnedFd,
-    },
+    /// `create`: a byte from the exec FIFO, opened for reading and writing. A failed exec is told by it, too.
+    Fifo(OwnedFd),
 }
 
 /// What init needs besides the plan.
@@ -70,7 +65,7 @@ pub struct Init {
 }
 
 /// Runs the child to its end: the program, or a message of what failed. `outside` says that it is not in its cgroup yet.
-pub fn run(plan: &Plan, process: &Process, init: &Init, channel: &Channel, outside: bool) -> ! {
+pub fn run(plan: &Plan, process: &Process, init: Init, channel: &Channel, outside: bool) -> ! {
     let entered = if outside { channel.wait_for_go() } else { Ok(()) };
     let Err(failure) = entered.and_then(|()| try_run(plan, process, init, channel));
     let code = i32::from(failure.code);
@@ -78,8 +73,8 @@ pub fn run(plan: &Plan, process: &Process, init: &Init, channel: &Channel, outsi
     exit_now(code)
 }
 
-fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Result<Infallible> {
-    let_go(init, channel)?;
+fn try_run(plan: &Plan, process: &Process, init: Init, channel: &Channel) -> Result<Infallible> {
+    let_go(&init, channel)?;
     finish::reset_affinity(channel)?;
     // A session of its own: no signal of the caller's terminal, and a terminal can become the controlling one.
     rustix::process::setsid()
@@ -102,8 +97,8 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
     } else {
         None
     };
-    let root = root::build(plan, init, trees)?;
-    names(plan, init)?;
+    let root = root::build(plan, &init, trees)?;
+    names(plan, &init)?;
     // A question and its answer cost two changes of process: asked only where the parent has hooks to run.
     if !(plan.hooks.prestart.is_empty() && plan.hooks.create_runtime.is_empty()) {
         channel.report(&Message::Mounted)?;
@@ -131,16 +126,13 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
     drop(slave);
     // From here on the rights go: what is open in this process must not be got at by those who share its user.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let context = finish::Context {
-        process,
-        channel,
-        proc: &init.proc,
-        keyring: finish::keyring(state),
-        keep_fds: init.keep_fds,
-    };
-    let mut prepared = finish::prepare(&context)?;
+    let context =
+        finish::Context { process, channel, keyring: finish::keyring(state), keep_fds: init.keep_fds };
+    let mut prepared = finish::prepare(&context, &init.proc)?;
+    // It may wait for its start for long, with nothing of the host in its hands but the FIFO.
+    drop(init.proc);
     channel.report(&Message::Ready)?;
-    let started = wait(init, channel).and_then(|()| {
+    let started = wait(&init.barrier, channel).and_then(|()| {
         if !plan.hooks.start_container.is_empty() {
             // They may be programs of the image's.
             finish::filter(&context, &mut prepared)?;
@@ -149,10 +141,10 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
         finish::execute(&context, &prepared)
     });
     let Err(failure) = started;
-    if let Barrier::Fifo { result, .. } = &init.barrier {
-        // `create` is long gone; `start` reads this.
+    if let Barrier::Fifo(fifo) = &init.barrier {
+        // `create` is long gone; `start` reads this once the last writer, init, is gone.
         let text = serde_json::to_vec(&failure).unwrap_or_default();
-        let _ = rustix::io::write(result, &text);
+        let _ = rustix::io::write(fifo, &text);
     }
     Err(failure)
 }
@@ -162,8 +154,8 @@ fn try_run(plan: &Plan, process: &Process, init: &Init, channel: &Channel) -> Re
 fn let_go(init: &Init, channel: &Channel) -> Result<()> {
     let mut keep = vec![channel.fd().as_raw_fd(), init.proc.raw()];
     keep.extend(init.host_root.as_ref().map(|root| root.as_raw_fd()));
-    if let Barrier::Fifo { go, result } = &init.barrier {
-        keep.extend([go.as_raw_fd(), result.as_raw_fd()]);
+    if let Barrier::Fifo(fifo) = &init.barrier {
+        keep.push(fifo.as_raw_fd());
     }
     fd::close_in_child_but(3 + init.keep_fds as RawFd, &keep).step(|| "close_range".into())
 }
@@ -229,15 +221,16 @@ fn names(plan: &Plan, init: &Init) -> Result<()> {
     Ok(())
 }
 
-fn wait(init: &Init, channel: &Channel) -> Result<()> {
-    match &init.barrier {
+fn wait(barrier: &Barrier, channel: &Channel) -> Result<()> {
+    match barrier {
         Barrier::Parent => channel.wait_for_go(),
-        Barrier::Fifo { go, .. } => {
+        Barrier::Fifo(fifo) => {
             // Who wants the container to end before its start says so as later; later the program has its own way.
             signal::end_at(&[1, 2, 3, 15]);
-            let mut byte = [0];
+            // More than the one byte: a `start` that was killed may have left its own.
+            let mut bytes = [0; 16];
             loop {
-                match rustix::io::read(go, &mut byte) {
+                match rustix::io::read(fifo, &mut bytes) {
                     Err(Errno::INTR) => {}
                     result => return result.map(drop).step(|| "wait at the exec FIFO".into()),
                 }

@@ -163,7 +163,7 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
     rollback.cgroup = made.as_ref().map(|made| made.cgroup.clone());
     rollback.unit.clone_from(&state.unit);
     notify::make_folder(dir.path())?;
-    let barrier = if options.fifo { fifos(&dir)? } else { Barrier::Parent };
+    let barrier = if options.fifo { fifo(&dir)? } else { Barrier::Parent };
 
     let cgroup_dir = made.as_ref().map(|made| made.cgroup.dir()).transpose()?;
     let mut target = spawn::Target {
@@ -195,7 +195,7 @@ pub fn launch(global: &Global, options: &Options<'_>) -> anyhow::Result<Launched
                 keep_fds,
                 state,
             };
-            crate::init::run(&plan, process, &init, &channel, outside)
+            crate::init::run(&plan, process, init, &channel, outside)
         }
         Side::Parent(child, channel, mapped) => (child, channel, mapped),
     };
@@ -302,22 +302,15 @@ pub fn first_state(spec: &Spec, id: &str, bundle: &Path, plan: &Plan) -> anyhow:
     })
 }
 
-/// Makes the FIFOs and opens both for init.
-fn fifos(dir: &Dir) -> anyhow::Result<Barrier> {
-    let open = |path: PathBuf| -> anyhow::Result<OwnedFd> {
-        rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
-            .with_context(|| format!("make {}", path.display()))?;
-        // For reading and writing: opening does not wait, and reading does not end when a writer does.
-        rustix::fs::openat(CWD, &path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-            .with_context(|| format!("open {}", path.display()))
-    };
-    let go = open(dir.fifo())?;
-    let both = open(dir.result_fifo())?;
-    // Init must not be its own reader, or `start` would never see the end of the file.
-    let result = rustix::fs::openat(CWD, dir.result_fifo(), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
-        .with_context(|| format!("open {}", dir.result_fifo().display()))?;
-    drop(both);
-    Ok(Barrier::Fifo { go, result })
+/// Makes the FIFO and opens it for init.
+fn fifo(dir: &Dir) -> anyhow::Result<Barrier> {
+    let path = dir.fifo();
+    rustix::fs::mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+        .with_context(|| format!("make {}", path.display()))?;
+    // For reading and writing: opening does not wait, and reading does not end when a writer does.
+    let fifo = rustix::fs::openat(CWD, &path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .with_context(|| format!("open {}", path.display()))?;
+    Ok(Barrier::Fifo(fifo))
 }
 
 fn oom_score(proc: &Proc, pid: i32, score: Option<i32>) -> anyhow::Result<()> {

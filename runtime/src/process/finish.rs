@@ -25,8 +25,6 @@ pub struct Context<'a> {
     pub process: &'a Process,
     /// The way to the parent.
     pub channel: &'a Channel,
-    /// The host's procfs, opened before the container's mounts.
-    pub proc: &'a Proc,
     /// Name of the container's session keyring ([`keyring`]); none to keep the caller's.
     pub keyring: Option<CString>,
     /// Descriptors from 3 on that the program is to have.
@@ -43,14 +41,15 @@ pub struct Prepared {
 }
 
 /// Takes rights away, as far as can be done before the start barrier. The order matters and is explained step by step.
-pub fn prepare(context: &Context<'_>) -> Result<Prepared> {
+/// `proc` is the host's procfs, opened before the container's mounts.
+pub fn prepare(context: &Context<'_>, proc: &Proc) -> Result<Prepared> {
     let process = context.process;
     if let Some(name) = &context.keyring {
-        selinux::label_keys(process, context.proc)?;
+        selinux::label_keys(process, proc)?;
         join_keyring(name, context)?;
     }
     scheduling(process)?;
-    labels(process, context.proc)?;
+    labels(process, proc)?;
     for limit in &process.rlimits {
         rustix::process::setrlimit(limit.resource, limit.limit)
             .step(|| format!("set process.rlimits[{}] ({})", limit.index, limit.name))?;

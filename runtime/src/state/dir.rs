@@ -11,8 +11,7 @@ use std::{
 };
 
 /// What a state directory holds as a rule. The state goes last: whoever is killed before that leaves a container.
-const FILES: [&str; 6] =
-    ["config.json", "signals.jsonl", "exit.json", "exec.fifo", "result.fifo", "state.json"];
+const FILES: [&str; 5] = ["config.json", "signals.jsonl", "exit.json", "exec.fifo", "state.json"];
 
 /// State directory of one container.
 #[derive(Clone, Debug)]
@@ -151,14 +150,9 @@ impl Dir {
         Ok(husk_exit::replace(&self.path.join(name), content, 0o600, false)?)
     }
 
-    /// Path of the fifo at which init waits for `start`.
+    /// Path of the fifo at which init waits for `start`, and by which it tells why the program could not be executed.
     pub fn fifo(&self) -> PathBuf {
         self.path.join("exec.fifo")
-    }
-
-    /// Path of the fifo over which init tells `start` why the program could not be executed.
-    pub fn result_fifo(&self) -> PathBuf {
-        self.path.join("result.fifo")
     }
 
     /// Whether init still waits for `start`.

@@ -5,7 +5,6 @@
 //! | `state.json` | [`State`]; replaced as a whole by rename |
 //! | `config.json` | the bundle's configuration as it was at create |
 //! | `exec.fifo` | there while the container is created and not started |
-//! | `result.fifo` | carries a failed exec from init to `start`; goes with `exec.fifo` |
 //! | `exit.json` | the exit record, written by whoever waits for the container |
 //!
 //! Commands that change a container hold the directory's lock ([`Dir::lock`]). The status is never stored:

@@ -113,6 +113,26 @@ fn cve_2024_21626_no_descriptor_leaks() {
     assert_eq!(container.exec(&["ls", "/proc/1/fd"]).ok().stdout.split_whitespace().count(), 3);
 }
 
+/// While a created container waits for its start, its init has nothing of the host open but its streams, the FIFO that it
+/// waits at, and its end of a socket whose other end has gone.
+#[test]
+fn cve_2024_21626_a_created_container_holds_nothing_of_the_host() {
+    let runtime = Runtime::husk();
+    let mut bundle = Bundle::new(&["true"]);
+    bundle.mount("/t", "tmpfs", "t", &[]);
+    let container = runtime.create(&bundle);
+    let held =
+        std::fs::read_dir(format!("/proc/{}/fd", container.pid())).expect("init's descriptors").flatten();
+    let mut others: Vec<_> = held
+        .filter(|fd| fd.file_name().to_str().is_some_and(|number| number.parse::<i32>().is_ok_and(|n| n > 2)))
+        .map(|fd| std::fs::read_link(fd.path()).expect("a descriptor").display().to_string())
+        .collect();
+    others.retain(|other| !other.starts_with("socket:"));
+    let fifo = runtime.root().join(&container.id).join("exec.fifo").display().to_string();
+    assert_eq!(others, [fifo]);
+    container.call("start", &[]).ok();
+}
+
 /// State tells which host processes and folders belong to a container: it is its owner's alone.
 #[test]
 fn cve_2024_25621_state_is_not_readable_by_others() {

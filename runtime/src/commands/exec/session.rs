@@ -200,11 +200,10 @@ impl Session<'_> {
         let context = finish::Context {
             process: self.process,
             channel,
-            proc,
             keyring: finish::keyring(&self.target.state),
             keep_fds: self.keep_fds,
         };
-        let prepared = finish::prepare(&context)?;
+        let prepared = finish::prepare(&context, proc)?;
         channel.report(&Message::Ready)?;
         channel.wait_for_go()?;
         finish::execute(&context, &prepared)
