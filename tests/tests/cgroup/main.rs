@@ -3,6 +3,7 @@
 mod commands;
 mod devices;
 mod group;
+mod hardware;
 mod limits;
 
 use husk_cgroup::Cgroup;

@@ -58,6 +58,7 @@ fn write_each(
 }
 
 fn write_one(group: &Cgroup, setting: &Setting, written: &mut Vec<Before>) -> Result<()> {
+    let mut refused = None;
     for (file, value) in &setting.choices {
         let path = group.path().join(file);
         let before = before(&path, value);
@@ -68,11 +69,20 @@ fn write_one(group: &Cgroup, setting: &Setting, written: &mut Vec<Before>) -> Re
             }
             Err(errno) if errno.kind() == io::ErrorKind::NotFound => {}
             Err(errno) => {
+                let unsupported = errno.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error());
                 let (field, value) = (setting.field.clone(), value.clone());
                 let hint = hint(group, file, &errno);
-                return Err(Error::Write { field, value, path, errno, hint });
+                let error = Error::Write { field, value, path, errno, hint };
+                if !unsupported {
+                    return Err(error);
+                }
+                // BFQ is loaded, but this disk has another scheduler: the next file may be for it.
+                refused = Some(error);
             }
         }
+    }
+    if let Some(error) = refused {
+        return Err(error);
     }
     if setting.missing == Missing::Harmless {
         return Ok(());
@@ -137,6 +147,9 @@ fn hint(group: &Cgroup, file: &str, errno: &io::Error) -> String {
         }
         ("io.max" | "io.weight" | "io.bfq.weight", Errno::NODEV | Errno::NXIO) => {
             ": there is no such disk (partitions cannot be limited)".into()
+        }
+        ("io.weight" | "io.bfq.weight", Errno::OPNOTSUPP) => {
+            ": the disk has neither the scheduler bfq nor a cost model (io.cost.qos)".into()
         }
         (_, Errno::ACCESS | Errno::PERM) => ": the group is not delegated to this user".into(),
         _ => String::new(),
