@@ -12,7 +12,10 @@ use crate::{
         failure::{Failure, Result, Step as _},
     },
 };
-use husk_sys::mount::{Attributes, set_attributes};
+use husk_sys::{
+    Errno,
+    mount::{Attributes, set_attributes},
+};
 use rustix::{
     fs::{AtFlags, CWD, Mode, OFlags, StatxAttributes, StatxFlags},
     mount::{MountAttrFlags, MountPropagationFlags, OpenTreeFlags, UnmountFlags},
@@ -207,7 +210,10 @@ pub fn change(plan: &Plan, root: &OwnedFd, no_pivot: Option<&Unpivoted>) -> Resu
     } else {
         // Old and new root on the same place: no directory in the new one is needed (pivot_root(2), "pivot_root(".", ".")").
         rustix::process::pivot_root(".", ".").map_err(|errno| {
-            Failure::call("pivot_root; on a ramdisk the flag --no-pivot is needed", errno)
+            // No mount lies below such a root, as pivot_root(2) wants it.
+            let hint =
+                if errno == Errno::INVAL { "; on a ramdisk the flag --no-pivot is needed" } else { "" };
+            Failure::call(format!("pivot_root{hint}"), errno)
         })?;
         // The old root's mounts go from this namespace alone, also where they are shared with the host. By its descriptor:
         // mount(2) on "." would mean the new root, while umount2(2) means what is on top of it.

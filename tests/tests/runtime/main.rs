@@ -8,6 +8,7 @@ mod host_mounts;
 mod life;
 mod netdev;
 mod notify;
+mod ramdisk;
 mod refusals;
 mod root;
 mod spec;
