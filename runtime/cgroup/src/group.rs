@@ -29,10 +29,7 @@ impl Cgroup {
     /// A controller that could not be enabled is not an error here: [`Self::apply`] tells if a limit needs it.
     pub fn create(path: &Path) -> Result<Self> {
         let group = Self::ensure(path)?;
-        let pids = group.pids()?;
-        if let Some(first) = pids.first() {
-            return Err(Error::NotEmpty { path: path.to_path_buf(), count: pids.len(), first: *first });
-        }
+        group.check_unused()?;
         let freeze = path.join("cgroup.freeze");
         if read::optional(&freeze)?.is_some_and(|text| text.trim() == "1") {
             return Err(Error::Frozen { path: path.to_path_buf() });
@@ -43,6 +40,15 @@ impl Cgroup {
             return Err(Error::Type { path: path.to_path_buf(), kind: kind.trim().to_string() });
         }
         Ok(group)
+    }
+
+    /// Fails if there is a process in the group or below it. No error where there is no such group.
+    pub fn check_unused(&self) -> Result<()> {
+        let pids = self.pids()?;
+        match pids.first() {
+            Some(first) => Err(Error::NotEmpty { path: self.path.clone(), count: pids.len(), first: *first }),
+            None => Ok(()),
+        }
     }
 
     /// As [`Self::create`], but the group may have processes and children: for a pod's parent group.

@@ -69,7 +69,10 @@ pub fn place(global: &Global, spec: &Spec, id: &str) -> anyhow::Result<Place> {
     };
     let rootless = !rustix::process::geteuid().is_root();
     let path = husk_cgroup::path::resolve(&hierarchy, path, id, rootless).context("config.json")?;
-    Ok(Place::Directory(Cgroup::open(path)))
+    let cgroup = Cgroup::open(path);
+    // Before the state names it: with what is left of a killed husk its group goes, too, and all that is in it.
+    cgroup.check_unused()?;
+    Ok(Place::Directory(cgroup))
 }
 
 /// Makes the group and sets its limits. Nothing where rights are lacking and that is forgiven.

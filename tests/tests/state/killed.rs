@@ -137,6 +137,35 @@ fn sweep(verb: &[&str], created: bool, started: bool) {
     Case { runtime: &runtime, bundle: &bundle, verb, created, started }.sweep();
 }
 
+/// A group that has another container's processes is refused; a husk that dies when it looks must not have noted it as its own.
+#[test]
+fn a_create_killed_over_anothers_group_leaves_that_alone() {
+    if run(Command::new("strace").args(["-o", "/dev/null", "true"])).code != 0 {
+        return skip("strace may not trace here");
+    }
+    let (runtime, bundle) = (Runtime::husk(), sleeper());
+    let victim = Container::named(&runtime, &unique("victim"));
+    create(&runtime, &bundle, &victim.id).ok();
+    victim.call("start", &[]).ok();
+    let group = husk_tests::cgroup::root().join("husk").join(&victim.id);
+    let mut other = Bundle::new(&["true"]);
+    other.set("/linux/cgroupsPath", format!("/husk/{}", victim.id));
+    other.write();
+    let killed = Container::named(&runtime, &unique("kill"));
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-o", "/dev/null", "-e", "inject=openat:signal=KILL:when=1", "-P"]);
+    let husk = runtime.command();
+    strace.arg(group.join("cgroup.procs")).arg("--").arg(husk.get_program()).args(husk.get_args());
+    let done = run(strace.args(["create", "--bundle"]).arg(other.path()).arg(&killed.id));
+    assert!(!done.stderr.contains("cgroup.procs") && done.code != 0, "it was not killed: {done:?}");
+    killed.call_with("delete", &["--force"], &[]).ok();
+    assert_eq!(victim.status(), "running");
+    let done = create(&runtime, &other, &killed.id);
+    assert!(done.code != 0 && done.stderr.contains("process"), "{done:?}");
+    assert!(!runtime.root().join(&killed.id).exists(), "{done:?}");
+    assert_eq!(victim.status(), "running");
+}
+
 #[test]
 fn create_can_be_killed_anywhere() {
     sweep(&["create"], false, false);
