@@ -45,7 +45,17 @@ pub fn fatal(message: &str) {
     if LOG.get().is_some_and(|log| log.file.is_some()) {
         write("error", message);
     }
-    let _ = writeln!(std::io::stderr(), "husk: {message}");
+    let _ = writeln!(std::io::stderr(), "husk: {}", harmless(message));
+}
+
+/// Names of files come from images, too: they must not drive the terminal of who reads the message.
+fn harmless(message: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\t' => c.to_string(),
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    };
+    message.chars().map(shown).collect()
 }
 
 fn write(level: &str, message: &str) {
@@ -71,7 +81,12 @@ fn line(format: LogFormat, level: &str, message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{LogFormat, line};
+    use super::{LogFormat, harmless, line};
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_as_it_is_written() {
+        assert_eq!(harmless("a\tb\nc\u{1b}[2J\0\u{9b}ä"), "a\tb\nc\\u{1b}[2J\\u{0}\\u{9b}ä");
+    }
 
     #[test]
     fn a_line_of_json_has_the_three_fields_that_tools_read() {

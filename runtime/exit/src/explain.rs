@@ -56,7 +56,7 @@ impl Explanation {
         let exec = self.exec_id.as_ref().map(|e| format!(", exec {e}")).unwrap_or_default();
         let code = self.exit_code.map_or("exit code not known".into(), |c| format!("exit code {c}"));
         let _ = writeln!(out, "{}{exec}: {} ({code})", self.id, self.reason);
-        let _ = writeln!(out, "  {}", self.message);
+        let _ = writeln!(out, "  {}", harmless(&self.message));
         section(&mut out, "Evidence", &self.evidence);
         section(&mut out, "Try next", &self.advice);
         let log: Vec<String> = self.record.log_tail.iter().map(log_line).collect();
@@ -69,7 +69,7 @@ fn section(out: &mut String, heading: &str, lines: &[String]) {
     if !lines.is_empty() {
         let _ = writeln!(out, "\n{heading}:");
         for line in lines {
-            let _ = writeln!(out, "  {line}");
+            let _ = writeln!(out, "  {}", harmless(line));
         }
     }
 }
@@ -79,13 +79,12 @@ fn log_line(line: &crate::LogLine) -> String {
         Stream::Stderr => "err| ",
         Stream::Stdout | Stream::Other => "out| ",
     };
-    // The output is the container's: it must not drive the terminal of who reads it.
-    let text: String = line
-        .text
-        .chars()
-        .map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
-    format!("{mark}{text}")
+    format!("{mark}{}", line.text)
+}
+
+/// Output, names of files and of programs are the container's: they must not drive the terminal of who reads them.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 fn evidence(record: &ExitRecord) -> Vec<String> {
