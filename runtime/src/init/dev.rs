@@ -3,15 +3,18 @@
 use super::{mount, resolve, resolve::Make};
 use crate::{
     plan::{Plan, devices::Device, namespaces::Kind},
-    process::failure::{Failure, Result, Step as _},
+    process::{
+        failure::{Failure, Result, Step as _},
+        procfs::Proc,
+    },
 };
 use husk_sys::Errno;
 use rustix::{
-    fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid},
+    fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid},
     mount::OpenTreeFlags,
 };
 use std::{
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
     path::Path,
 };
 
@@ -99,13 +102,23 @@ fn bind(device: &Device, root: BorrowedFd<'_>) -> Result<()> {
         let place = device.place();
         return Err(Failure::text(format!("bind {place}: the host has another device under that path")));
     }
-    let target = resolve::ensure(root, &device.path, Make::File)?;
-    mount::attach(tree.as_fd(), target.as_fd()).step(|| format!("bind {}", device.place()))
+    attach(&tree, root, &device.path, &device.place())
+}
+
+/// Binds a file of the host's to a path that the image may have as a link to anywhere, but not into procfs, where husk and
+/// whoever looks later would find it in place of the kernel's own file (CVE-2025-52565, CVE-2025-52881).
+fn attach(tree: &OwnedFd, root: BorrowedFd<'_>, path: &Path, what: &str) -> Result<()> {
+    let target = resolve::ensure(root, path, Make::File)?;
+    if mount::is_procfs(target.as_fd()) {
+        let path = path.display();
+        return Err(Failure::text(format!("bind {what}: {path} of the root filesystem leads into procfs")));
+    }
+    mount::attach(tree.as_fd(), target.as_fd()).step(|| format!("bind {what}"))
 }
 
 /// Gives the program the container's own /dev/null where a standard stream is the host's. containerd opens that for reading
 /// alone, and a program could not write to it; and what is of the container's own is no matter of criu's.
-pub fn null_streams(root: BorrowedFd<'_>) -> Result<()> {
+pub fn null_streams(root: BorrowedFd<'_>, proc: &Proc) -> Result<()> {
     let number = rustix::fs::makedev(1, 3);
     let is_null = |fd: BorrowedFd<'_>| {
         rustix::fs::fstat(fd).is_ok_and(|stat| {
@@ -117,12 +130,11 @@ pub fn null_streams(root: BorrowedFd<'_>) -> Result<()> {
     if nulls == [false; 3] {
         return Ok(());
     }
-    // The image may have something else there, and the group's device rules may deny it: then the streams stay.
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let own = rustix::fs::openat2(root, "dev/null", flags, Mode::empty(), ResolveFlags::IN_ROOT);
-    let Some(own) = own.ok().filter(|fd| is_null(fd.as_fd())) else { return Ok(()) };
-    // Nothing but this open was to be kept from waiting.
-    rustix::fs::fcntl_setfl(&own, OFlags::RDWR).step(|| "fcntl(F_SETFL) of /dev/null".into())?;
+    // The image may have something else there, which is not opened, as a device may act on that. The group's device rules may
+    // deny it. Then the streams stay.
+    let own = resolve::open(root, Path::new("/dev/null")).ok().filter(|fd| is_null(fd.as_fd()));
+    let own = own.and_then(|fd| proc.behind("self/fd", &fd.as_raw_fd().to_string(), OFlags::RDWR).ok());
+    let Some(own) = own else { return Ok(()) };
     if nulls[0] {
         rustix::stdio::dup2_stdin(&own).step(|| "replace /dev/null as standard input".into())?;
     }
@@ -140,6 +152,5 @@ pub fn console(root: BorrowedFd<'_>, slave: &OwnedFd) -> Result<()> {
     let flags =
         OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     let tree = rustix::mount::open_tree(slave, "", flags).step(|| "bind the terminal: open_tree".into())?;
-    let target = resolve::ensure(root, Path::new("/dev/console"), Make::File)?;
-    mount::attach(tree.as_fd(), target.as_fd()).step(|| "bind the terminal to /dev/console".into())
+    attach(&tree, root, Path::new("/dev/console"), "the terminal to /dev/console")
 }

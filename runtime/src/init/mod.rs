@@ -115,7 +115,7 @@ fn try_run(plan: &Plan, process: &Process, init: Init, channel: &Channel) -> Res
     };
     match &slave {
         Some(slave) => dev::console(root.as_fd(), slave)?,
-        None => dev::null_streams(root.as_fd())?,
+        None => dev::null_streams(root.as_fd(), &init.proc)?,
     }
     root::finish(plan, &root)?;
     root::change(plan, &root, unpivoted.as_ref())?;

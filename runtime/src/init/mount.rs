@@ -114,8 +114,6 @@ const REPLACEABLE: [&str; 10] = [
 /// /proc is procfs, whole, or labels and sysctls are written to where an attacker reads them (CVE-2019-16884,
 /// CVE-2023-27561). The target is known by its file system, so a link of the image's that leads into /proc is seen, too.
 fn guard_proc(mount: &Mount, tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
-    let is_procfs =
-        |fd| rustix::fs::fstatfs(fd).is_ok_and(|stat| stat.f_type == rustix::fs::PROC_SUPER_MAGIC);
     if is_procfs(tree) || REPLACEABLE.iter().any(|file| mount.destination == Path::new(file)) {
         return Ok(());
     }
@@ -126,6 +124,11 @@ fn guard_proc(mount: &Mount, tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Re
         return Err(Failure::text(format!("mount {}: is inside procfs", mount.place())));
     }
     Ok(())
+}
+
+/// Whether a handle is of a file of procfs.
+pub fn is_procfs(fd: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstatfs(fd).is_ok_and(|stat| stat.f_type == rustix::fs::PROC_SUPER_MAGIC)
 }
 
 /// Moves a detached mount onto what a handle refers to.

@@ -5,7 +5,11 @@ use crate::process::failure::{Failure, Result, Step as _};
 use husk_sys::Errno;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use std::{
-    os::fd::{BorrowedFd, OwnedFd},
+    ffi::OsStr,
+    os::{
+        fd::{BorrowedFd, OwnedFd},
+        unix::ffi::OsStrExt as _,
+    },
     path::{Path, PathBuf},
 };
 
@@ -76,8 +80,7 @@ fn ensure_parts(root: BorrowedFd<'_>, path: &Path, make: Make, links: u32) -> Re
                 let name = Path::new(part.as_os_str());
                 if let Ok(target) = rustix::fs::readlinkat(&current, name, Vec::new()) {
                     // A link whose target is missing: the target is what gets made. The kernel resolves it in the root.
-                    let target =
-                        PathBuf::from(std::ffi::OsString::from(target.to_string_lossy().into_owned()));
+                    let target = Path::new(OsStr::from_bytes(target.as_bytes()));
                     let rest: PathBuf = parts.iter().skip(index + 1).collect();
                     return ensure_parts(root, &walked.join(target).join(rest), make, links + 1);
                 }
@@ -117,9 +120,13 @@ pub fn remove_file(dir: BorrowedFd<'_>, name: &Path) -> husk_sys::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Make, ensure, open, parent};
+    use super::{Make, OsStr, ensure, open, parent};
     use rustix::fs::{CWD, Mode, OFlags};
-    use std::{os::fd::AsFd as _, os::unix::fs::symlink, path::Path};
+    use std::{
+        os::fd::AsFd as _,
+        os::unix::{ffi::OsStrExt as _, fs::symlink},
+        path::Path,
+    };
 
     #[test]
     fn links_stay_in_the_root_and_missing_parts_are_made() {
@@ -137,6 +144,10 @@ mod tests {
         ensure(root, Path::new("/evil/x"), Make::File).unwrap();
         assert!(top.join("outside/x").is_file());
         assert!(!dir.path().join("outside").exists());
+        let odd = OsStr::from_bytes(b"odd\xff");
+        symlink(odd, top.join("toodd")).unwrap();
+        ensure(root, Path::new("/toodd"), Make::Directory).unwrap();
+        assert!(top.join(odd).is_dir());
         assert!(ensure(root, Path::new("/loop1/x"), Make::File).is_err());
         assert!(open(root, Path::new("/../../etc")).is_err());
         let (_, name) = parent(root, Path::new("/dev/null")).unwrap();

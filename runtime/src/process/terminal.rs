@@ -4,27 +4,37 @@ use super::{
     channel::{Channel, Message},
     failure::{Failure, Result, Step as _},
 };
+use crate::init::resolve;
 use husk_sys::Errno;
 use rustix::{
     fs::{Gid, Mode, OFlags, ResolveFlags, Uid},
     pty::OpenptFlags,
     termios::Winsize,
 };
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::{
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    path::Path,
+};
 
 /// DEVPTS_SUPER_MAGIC
 const MAGIC: i64 = 0x1cd1;
 
 /// Makes a pty in the devpts at /dev/pts of `root`, and sends its master to the parent. Gives the slave.
 pub fn open(root: BorrowedFd<'_>, size: Option<(u16, u16)>, channel: &Channel) -> Result<OwnedFd> {
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    // Not by /dev/ptmx, which the image may have as a link to anything.
-    let master = rustix::fs::openat2(root, "dev/pts/ptmx", flags, Mode::empty(), ResolveFlags::IN_ROOT)
-        .step(|| "process.terminal: open /dev/pts/ptmx; does mounts have a devpts at /dev/pts?".into())?;
-    let found = rustix::fs::fstatfs(&master).step(|| "fstatfs /dev/pts/ptmx".into())?;
+    // Not by /dev/ptmx, which the image may have as a link to anything; and only once it is known to be of a devpts, as
+    // another device may act on being opened.
+    let folder =
+        resolve::open(root, Path::new("/dev/pts")).step(|| "process.terminal: open /dev/pts".into())?;
+    let found = rustix::fs::fstatfs(&folder).step(|| "fstatfs /dev/pts".into())?;
     if found.f_type as i64 != MAGIC {
-        return Err(Failure::text("process.terminal: /dev/pts/ptmx of the container is not of a devpts"));
+        return Err(Failure::text(
+            "process.terminal: /dev/pts of the container is not a devpts; does mounts have one there?",
+        ));
     }
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let own = ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
+    let master = rustix::fs::openat2(&folder, "ptmx", flags, Mode::empty(), own)
+        .step(|| "process.terminal: open /dev/pts/ptmx".into())?;
     rustix::pty::unlockpt(&master).step(|| "unlock the terminal".into())?;
     // By the master itself, not by the name of the slave, under which there may be something else (CVE-2025-52565).
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;

@@ -1,6 +1,7 @@
 //! A fake /proc, and files of /dev that are not what they seem.
 
 use husk_tests::{Bundle, Runtime};
+use rustix::fs::inotify;
 use serde_json::json;
 use std::os::unix::fs::symlink;
 
@@ -93,6 +94,46 @@ fn cve_2025_31133_masks_do_not_come_from_the_image() {
         assert!(done.stdout.is_empty(), "{done:?}");
     }
     assert_eq!(std::fs::read_to_string(root.join("etc/bait")).expect("bait"), "bait bait bait");
+}
+
+/// A bundle without a tmpfs at /dev, so that what the image has there counts.
+fn with_images_dev(bundle: &mut Bundle) {
+    let mounts = bundle.spec["mounts"].as_array_mut().expect("mounts");
+    mounts.retain(|mount| !mount["destination"].as_str().unwrap_or_default().starts_with("/dev"));
+    bundle.set("/process/terminal", true);
+}
+
+/// The image's /dev/console leads into /proc: the terminal would lie on a file of the kernel's.
+#[test]
+fn cve_2025_52565_the_console_is_not_bound_into_procfs() {
+    let runtime = Runtime::husk();
+    for target in ["/proc/sys/kernel/core_pattern", "../proc/self/attr/exec", "/proc/version"] {
+        let mut bundle = Bundle::new(&["true"]);
+        with_images_dev(&mut bundle);
+        bundle.mount("/dev/pts", "devpts", "devpts", &["newinstance", "ptmxmode=0666"]);
+        symlink(target, bundle.rootfs().join("dev/console")).expect("a link");
+        let done = runtime.run(&bundle).expect_code(1);
+        let words = "/dev/console of the root filesystem leads into procfs";
+        assert!(done.stderr.contains(words), "{target}: {done:?}");
+    }
+}
+
+/// What the image has in place of a devpts may be any device, which acts on being opened: it is not.
+#[test]
+fn cve_2025_52565_a_ptmx_of_the_images_is_not_opened() {
+    let runtime = Runtime::husk();
+    let mut bundle = Bundle::new(&["true"]);
+    with_images_dev(&mut bundle);
+    let ptmx = bundle.rootfs().join("dev/pts/ptmx");
+    std::fs::create_dir(bundle.rootfs().join("dev/pts")).expect("a folder");
+    rustix::fs::mknodat(rustix::fs::CWD, &ptmx, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .expect("a FIFO");
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).expect("inotify");
+    inotify::add_watch(&watch, &ptmx, inotify::WatchFlags::OPEN).expect("a watch");
+    let done = runtime.run(&bundle).expect_code(1);
+    assert!(done.stderr.contains("/dev/pts of the container is not a devpts"), "{done:?}");
+    let mut events = [0; 1024];
+    assert_eq!(rustix::io::read(&watch, &mut events), Err(rustix::io::Errno::AGAIN), "it was opened");
 }
 
 /// Masked and read-only paths hold, also for root.
