@@ -1,6 +1,6 @@
 //! Containers that another program waited for, and how one is found that is long gone.
 
-use husk_tests::{Bundle, Container, Runtime, bin, run, temp_dir};
+use husk_tests::{Bundle, Container, Runtime, bin, run, temp_dir, unique};
 use serde_json::Value;
 use std::process::Command;
 
@@ -12,7 +12,9 @@ const BEGIN: &str = r#"set -e
 
 /// Runs such a script, which has `husk run` write `$bundle/pid`. Gives what `husk explain --json` printed in it.
 #[track_caller]
-fn explanations(bundle: &Bundle, script: &str) -> Vec<Value> {
+fn explanations(mut bundle: Bundle, script: &str) -> Vec<Value> {
+    // The tests' containers have one id, each in a root of its own, and must not have one group.
+    bundle.set("/linux/cgroupsPath", format!("/husk/{}", unique("unwatched")));
     bundle.write();
     let root = temp_dir();
     let mut command = Command::new("unshare");
@@ -31,7 +33,7 @@ fn is_unknown(told: &Value, words: &str) {
 #[test]
 fn what_another_program_waited_for_is_told_as_that_also_when_deleted() {
     let told = explanations(
-        &Bundle::new(&["sleep", "100000"]),
+        Bundle::new(&["sleep", "100000"]),
         r#"$husk run --detach --bundle "$bundle" --pid-file "$bundle/pid" seen </dev/null >/dev/null 2>&1
         pid=$(cat "$bundle/pid")
         $husk kill seen KILL
@@ -53,7 +55,7 @@ fn what_another_program_waited_for_is_told_as_that_also_when_deleted() {
 #[test]
 fn a_killed_monitor_leaves_an_unknown_end_and_no_invented_one() {
     let told = explanations(
-        &Bundle::new(&["sleep", "100000"]),
+        Bundle::new(&["sleep", "100000"]),
         r#"$husk run --keep --bundle "$bundle" --pid-file "$bundle/pid" seen </dev/null >/dev/null 2>&1 &
         until [ "$($husk state seen 2>&1 | grep -c '"status": "running"')" = 1 ]; do sleep 0.05; done
         kill -KILL $!
