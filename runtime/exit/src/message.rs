@@ -174,7 +174,7 @@ impl Display for StartFailure {
             K::NotFound => write!(f, "{subject} does not exist in the container"),
             K::NotInPath => write!(f, "there is no {subject} in any directory of PATH ({detail})"),
             K::DanglingLink => write!(f, "{subject} is a link to {detail}, which does not exist"),
-            K::IsDirectory => write!(f, "{subject} is a directory"),
+            K::IsDirectory => write!(f, "{subject} is a directory, which can't be executed"),
             K::NotExecutable => write!(f, "{subject} has no execute permission for the container's user"),
             K::PathDenied => {
                 write!(f, "the container's user may not pass through the directories to {subject}")

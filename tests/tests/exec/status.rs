@@ -22,7 +22,7 @@ fn a_program_that_cannot_be_started_is_127_or_126_and_one_sentence() {
         ("nope", 127, "there is no nope in any directory of PATH"),
         ("/bin/nope", 127, "/bin/nope does not exist in the container"),
         ("/bin/plain", 126, "/bin/plain has no execute permission"),
-        ("/etc", 126, "/etc is a directory"),
+        ("/etc", 126, "/etc is a directory, which can't be executed: permission denied"),
         ("/bin/crlf", 127, "ends in CR LF"),
         ("orphan", 127, "names /opt/python, which does not exist"),
         ("noise", 126, "is no program of this machine and has no #! line"),
