@@ -30,8 +30,15 @@ impl Maps {
     }
 }
 
+/// Most mappings of a user namespace (user_namespaces(7), since Linux 4.15).
+const MAX: usize = 340;
+
 /// Checks the mappings at a place of config.json.
 pub fn plan(path: &str, mappings: &[LinuxIdMapping]) -> Result<Vec<Range>> {
+    if mappings.len() > MAX {
+        let problem = format!("has {} mappings, the kernel takes at most {MAX}", mappings.len());
+        return Err(Error::new(path, problem));
+    }
     let mut ranges: Vec<Range> = Vec::new();
     for (index, mapping) in mappings.iter().enumerate() {
         let range =
@@ -111,6 +118,17 @@ mod tests {
         ] {
             assert_eq!(plan("m", &mappings(bad)).unwrap_err().path, place, "{bad}");
         }
+    }
+
+    #[test]
+    fn more_than_the_kernel_takes_is_told() {
+        let many = |count: u32| {
+            let one = |id| format!(r#"{{"containerID":{id},"hostID":{id},"size":1}}"#);
+            let all: Vec<_> = (0..count).map(one).collect();
+            plan("m", &mappings(&format!("[{}]", all.join(","))))
+        };
+        assert_eq!(many(340).unwrap().len(), 340);
+        assert_eq!(many(341).unwrap_err().path, "m");
     }
 
     #[test]

@@ -8,6 +8,9 @@ use super::{
 use oci_spec::runtime::{Linux, Process as OciProcess};
 use std::{collections::HashMap, ffi::CString, path::PathBuf};
 
+/// Most additional groups of a process (NGROUPS_MAX of the kernel).
+const MAX_GROUPS: usize = 65536;
+
 /// A program and how it runs.
 #[derive(Clone, Debug)]
 pub struct Process {
@@ -79,6 +82,14 @@ pub fn plan(process: &OciProcess, linux: &Linux) -> Result<Process> {
             return Err(Error::new(at(field), "4294967295 is no id"));
         }
     }
+    let groups = user.additional_gids().clone().unwrap_or_default();
+    if groups.len() > MAX_GROUPS {
+        let problem = format!("are {} groups, the kernel takes at most {MAX_GROUPS}", groups.len());
+        return Err(Error::new(at("user.additionalGids"), problem));
+    }
+    if let Some(index) = groups.iter().position(|gid| *gid == u32::MAX) {
+        return Err(Error::new(at(&format!("user.additionalGids[{index}]")), "4294967295 is no id"));
+    }
     Ok(Process {
         args,
         env: last_of_each(env),
@@ -87,7 +98,7 @@ pub fn plan(process: &OciProcess, linux: &Linux) -> Result<Process> {
         console_size: console_size(process)?,
         uid: user.uid(),
         gid: user.gid(),
-        groups: user.additional_gids().clone().unwrap_or_default(),
+        groups,
         umask: user.umask(),
         caps: caps::plan(process.capabilities().as_ref()),
         rlimits: rlimits::plan(process.rlimits().as_deref().unwrap_or_default())?,
@@ -179,6 +190,16 @@ mod tests {
             ("oomScoreAdj", serde_json::json!(1001), "process.oomScoreAdj"),
             ("user", serde_json::json!({"uid": 4_294_967_295_u32, "gid": 0}), "process.user.uid"),
             ("user", serde_json::json!({"uid": 0, "gid": 0, "umask": 512}), "process.user.umask"),
+            (
+                "user",
+                serde_json::json!({"uid": 0, "gid": 0, "additionalGids": [7, 4_294_967_295_u32]}),
+                "process.user.additionalGids[1]",
+            ),
+            (
+                "user",
+                serde_json::json!({"uid": 0, "gid": 0, "additionalGids": vec![7; 65537]}),
+                "process.user.additionalGids",
+            ),
             ("consoleSize", serde_json::json!({"height": 70000, "width": 1}), "process.consoleSize.height"),
         ] {
             let error = plan_with(|c| c["process"][pointer] = value).unwrap_err();
