@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use husk_sys::mountinfo;
 use rustix::fs::statfs;
 
 use crate::{Error, Result, read};
@@ -26,9 +27,9 @@ impl Hierarchy {
         if let Some(root) = USUAL.iter().map(Path::new).find(|path| is_cgroup2(path)) {
             return Ok(Self { root: root.to_path_buf() });
         }
-        let mountinfo = read::text(Path::new("/proc/self/mountinfo"))
-            .map_err(|errno| Error::call("read", Path::new("/proc/self/mountinfo"), errno))?;
-        let found = Mounts::parse(&mountinfo).v2.into_iter().find(|path| is_cgroup2(path));
+        let file = Path::new("/proc/self/mountinfo");
+        let text = std::fs::read(file).map_err(|errno| Error::call("read", file, errno))?;
+        let found = Mounts::parse(&text).v2.into_iter().find(|path| is_cgroup2(path));
         found.map(|root| Self { root }).ok_or(Error::NoHierarchy)
     }
 
@@ -65,9 +66,7 @@ impl Hierarchy {
                 _ => "the kernel has no such controller".to_string(),
             };
         }
-        let mounts = read::text(Path::new("/proc/self/mountinfo"))
-            .map(|text| Mounts::parse(&text))
-            .unwrap_or_default();
+        let mounts = Mounts::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default());
         match mounts.v1.iter().find(|(names, _)| names.iter().any(|name| name == v1_name)) {
             Some((_, path)) => {
                 format!(
@@ -117,18 +116,13 @@ struct Mounts {
 }
 
 impl Mounts {
-    /// proc_pid_mountinfo(5): id parent dev root mount-point options [tags] - type source super-options.
-    fn parse(text: &str) -> Self {
+    fn parse(text: &[u8]) -> Self {
         let mut mounts = Self::default();
-        for line in text.lines() {
-            let Some((front, back)) = line.split_once(" - ") else { continue };
-            let Some(point) = front.split(' ').nth(4).map(unescape) else { continue };
-            let mut back = back.split(' ');
-            match back.next() {
-                Some("cgroup2") => mounts.v2.push(point),
-                Some("cgroup") => {
-                    let options = back.nth(1).unwrap_or_default();
-                    mounts.v1.push((options.split(',').map(str::to_string).collect(), point));
+        for mount in mountinfo::parse(text) {
+            match mount.kind.as_str() {
+                "cgroup2" => mounts.v2.push(mount.point),
+                "cgroup" => {
+                    mounts.v1.push((mount.options.split(',').map(str::to_string).collect(), mount.point));
                 }
                 _ => {}
             }
@@ -137,37 +131,13 @@ impl Mounts {
     }
 }
 
-/// mountinfo writes space, tab, newline and backslash as three octal digits.
-fn unescape(text: &str) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt as _;
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.as_bytes();
-    while let [first, rest @ ..] = bytes {
-        let octal = rest
-            .get(..3)
-            .and_then(|d| std::str::from_utf8(d).ok())
-            .and_then(|d| u8::from_str_radix(d, 8).ok());
-        match (first, octal) {
-            (b'\\', Some(byte)) => {
-                out.push(byte);
-                bytes = &rest[3..];
-            }
-            _ => {
-                out.push(*first);
-                bytes = rest;
-            }
-        }
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(out))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn mounts_of_a_hybrid_host() {
-        let text = "25 1 0:22 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+        let text = b"25 1 0:22 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
             26 25 0:23 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct\n\
             27 25 0:24 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n\
             28 25 0:25 / /mnt/a\\040b rw - cgroup2 none rw\n\
@@ -183,11 +153,5 @@ mod tests {
     fn bound_controllers_have_a_hierarchy_number() {
         let table = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t3\t1\t1\nhugetlb\t0\t1\t1\n";
         assert_eq!(v1_bound(table), ["cpuset"]);
-    }
-
-    #[test]
-    fn octal_escapes() {
-        assert_eq!(unescape("/a\\040b\\134c"), Path::new("/a b\\c"));
-        assert_eq!(unescape("/end\\"), Path::new("/end\\"));
     }
 }

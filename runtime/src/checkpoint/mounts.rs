@@ -12,45 +12,23 @@ use crate::{
     },
 };
 use anyhow::{Context as _, bail};
+use husk_sys::mountinfo;
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use std::{
     os::fd::{AsFd as _, BorrowedFd},
     path::{Path, PathBuf},
 };
 
-/// A line of mountinfo (proc_pid_mountinfo(5)).
+/// A mount, as criu is told of it.
 struct Line {
     id: u64,
     point: String,
 }
 
-fn parse(text: &str) -> Vec<Line> {
-    let line = |line: &str| {
-        let mut words = line.split(' ');
-        let id = words.next()?.parse().ok()?;
-        Some(Line { id, point: unescape(words.nth(3)?) })
-    };
-    text.lines().filter_map(line).collect()
-}
-
-/// mountinfo writes space, tab, newline and backslash as three octal digits.
-fn unescape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('\\') {
-        out.push_str(before);
-        match after.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(byte) => {
-                out.push(char::from(byte));
-                rest = after.get(3..).unwrap_or_default();
-            }
-            None => {
-                out.push('\\');
-                rest = after;
-            }
-        }
-    }
-    out + rest
+fn parse(text: &[u8]) -> Vec<Line> {
+    let line =
+        |mount: mountinfo::Mount| Line { id: mount.id, point: mount.point.to_string_lossy().into_owned() };
+    mountinfo::parse(text).map(line).collect()
 }
 
 /// Fails where a mount can't be brought back as it is.
@@ -72,7 +50,7 @@ pub fn check(plan: &Plan) -> anyhow::Result<()> {
 /// What criu is told before a dump of process `pid`.
 pub fn of_running(plan: &Plan, pid: i32) -> anyhow::Result<Vec<String>> {
     let path = format!("/proc/{pid}/mountinfo");
-    let lines = parse(&std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?);
+    let lines = parse(&std::fs::read(&path).with_context(|| format!("read {path}"))?);
     let path = format!("/proc/{pid}/root");
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root =
@@ -108,7 +86,7 @@ pub fn of_running(plan: &Plan, pid: i32) -> anyhow::Result<Vec<String>> {
 
 /// What criu is told before a restore. It does not mind names that the images do not have.
 pub fn of_host(plan: &Plan, cgroup: Option<&Path>) -> anyhow::Result<Vec<String>> {
-    let text = std::fs::read_to_string("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
+    let text = std::fs::read("/proc/self/mountinfo").context("read /proc/self/mountinfo")?;
     let lines = parse(&text);
     let mut external = Vec::new();
     for mount in plan.mounts.iter().filter(|mount| is_external(plan, mount)) {
@@ -179,16 +157,9 @@ fn is_below(path: &str, dir: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{check, is_below, of_host, parse};
+    use super::{check, is_below, of_host};
     use crate::plan::testing::plan_with;
     use serde_json::json;
-
-    #[test]
-    fn mountinfo_with_octal_digits() {
-        let lines = parse("36 35 98:0 /a /mnt\\040b rw,noatime master:1 - ext3 /dev/root rw\nbroken\n");
-        assert_eq!(lines.len(), 1);
-        assert_eq!((lines[0].id, lines[0].point.as_str()), (36, "/mnt b"));
-    }
 
     #[test]
     fn below_is_not_beside() {

@@ -66,8 +66,8 @@ pub fn join(plan: &Plan) -> anyhow::Result<Joined> {
 /// by a path. `tty` says whether a terminal of the caller's is husk's to name (without `--shell-job`).
 pub fn streams_of(pid: i32, tty: bool) -> anyhow::Result<(Vec<String>, Vec<String>)> {
     let path = format!("/proc/{pid}/mountinfo");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    let own: HashSet<u64> = text.lines().filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
+    let text = std::fs::read(&path).with_context(|| format!("read {path}"))?;
+    let own: HashSet<u64> = husk_sys::mountinfo::parse(&text).map(|mount| mount.id).collect();
     let (mut texts, mut external) = (Vec::new(), Vec::new());
     for number in 0..3 {
         let path = format!("/proc/{pid}/fd/{number}");

@@ -5,18 +5,14 @@ use crate::process::{
     failure::{Result, Step as _},
     procfs::Proc,
 };
-use husk_sys::Errno;
+use husk_sys::{Errno, mountinfo};
 use rustix::{
     fs::{AtFlags, CWD, Mode, OFlags, StatxFlags},
     mount::{MountPropagationFlags, UnmountFlags},
 };
 use std::{
-    ffi::OsString,
     io::Read as _,
-    os::{
-        fd::{AsFd as _, OwnedFd},
-        unix::ffi::OsStringExt as _,
-    },
+    os::fd::{AsFd as _, OwnedFd},
     path::{Path, PathBuf},
 };
 
@@ -40,11 +36,12 @@ impl Unpivoted {
     /// Finds them, before anything of the container is mounted.
     pub fn find(proc: &Proc) -> Result<Self> {
         let what = || "read /proc/self/mountinfo".to_owned();
-        let mut text = String::new();
+        let mut text = Vec::new();
         let file = proc.file(Path::new("self/mountinfo"), OFlags::RDONLY).step(what)?;
-        std::fs::File::from(file).read_to_string(&mut text).step(what)?;
-        let found = |(id, place): (u64, PathBuf)| Found { id, top: open(&place), place };
-        Ok(Self { mounts: text.lines().filter_map(place).map(found).collect() })
+        std::fs::File::from(file).read_to_end(&mut text).step(what)?;
+        let host = mountinfo::parse(&text).filter(|mount| ["proc", "sysfs"].contains(&mount.kind.as_str()));
+        let found = |mountinfo::Mount { id, point: place, .. }| Found { id, top: open(&place), place };
+        Ok(Self { mounts: host.map(found).collect() })
     }
 
     /// Takes them away, or covers those that are locked.
@@ -92,44 +89,4 @@ fn hide_one(found: &OwnedFd) -> Result<bool> {
         result => result.step(what)?,
     }
     Ok(false)
-}
-
-/// The id and the place of a mount of procfs or sysfs, from a line of mountinfo (proc(5)).
-fn place(line: &str) -> Option<(u64, PathBuf)> {
-    let (mount, kind) = line.split_once(" - ")?;
-    ["proc", "sysfs"].contains(&kind.split(' ').next()?).then_some(())?;
-    let mut fields = mount.split(' ');
-    let id = fields.next()?.parse().ok()?;
-    let escaped = fields.nth(3)?.as_bytes();
-    let mut path = Vec::new();
-    let mut at = 0;
-    while let Some(byte) = escaped.get(at) {
-        let octal = escaped.get(at + 1..at + 4).filter(|_| *byte == b'\\');
-        let code = octal.and_then(|octal| std::str::from_utf8(octal).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 8).ok()) {
-            Some(code) => {
-                path.push(code);
-                at += 4;
-            }
-            None => {
-                path.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    Some((id, PathBuf::from(OsString::from_vec(path))))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::place;
-
-    #[test]
-    fn places_of_procfs_and_sysfs() {
-        let line = |place: &str, kind: &str| format!("22 1 0:21 / {place} rw shared:5 - {kind} none rw");
-        assert_eq!(place(&line("/proc", "proc")), Some((22, "/proc".into())));
-        assert_eq!(place(&line("/a\\040b\\134", "sysfs")), Some((22, "/a b\\".into())));
-        assert_eq!(place(&line("/sys/fs/cgroup", "cgroup2")), None);
-        assert_eq!(place("nothing"), None);
-    }
 }

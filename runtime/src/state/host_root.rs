@@ -4,6 +4,7 @@ use anyhow::{Context as _, anyhow, bail};
 use husk_sys::{
     clone::unshare,
     mount::{Attributes, set_attributes},
+    mountinfo,
 };
 use rustix::{
     fs::{AtFlags, CWD, Mode, OFlags, StatxFlags},
@@ -111,13 +112,8 @@ impl HostRoot {
 
     /// Whether it is mounted still, though not in reach.
     fn is_covered(&self) -> bool {
-        let text = std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
-        // A path with a space in it is written otherwise there, and then not found: no harm is done.
-        text.lines().any(|line| {
-            let mut fields = line.split(' ');
-            fields.next().and_then(|id| id.parse().ok()) == Some(self.id)
-                && fields.nth(3).is_some_and(|point| Path::new(point) == self.path)
-        })
+        let text = std::fs::read("/proc/thread-self/mountinfo").unwrap_or_default();
+        mountinfo::parse(&text).any(|mount| mount.id == self.id && mount.point == self.path)
     }
 }
 

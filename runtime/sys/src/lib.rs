@@ -11,6 +11,7 @@ pub mod exec;
 pub mod fd;
 pub mod keyring;
 pub mod mount;
+pub mod mountinfo;
 pub mod net;
 pub mod pidfd;
 pub mod sched;
