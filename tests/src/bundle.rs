@@ -72,17 +72,7 @@ impl Bundle {
     /// Sets the value at a JSON pointer (`/process/user/uid`), with the objects on the way where they are missing.
     #[track_caller]
     pub fn set(&mut self, pointer: &str, value: impl Into<Value>) -> &mut Self {
-        let mut at = &mut self.spec;
-        for name in pointer.split('/').skip(1) {
-            at = match at {
-                Value::Array(list) => {
-                    let index: usize = name.parse().expect("an index");
-                    list.get_mut(index).expect("an element at the index")
-                }
-                _ => &mut at[name],
-            };
-        }
-        *at = value.into();
+        put(&mut self.spec, pointer, value.into());
         self
     }
 
@@ -121,9 +111,35 @@ impl Bundle {
 
     /// Writes config.json as the spec stands now.
     pub fn write(&self) {
-        let text = serde_json::to_vec_pretty(&self.spec).expect("JSON");
+        self.write_with(&[]);
+    }
+
+    /// Writes config.json with other values at some JSON pointers, for what a container uses already; the spec itself stays.
+    #[track_caller]
+    pub fn write_with(&self, values: &[(&str, Value)]) {
+        let mut spec = self.spec.clone();
+        for (pointer, value) in values {
+            put(&mut spec, pointer, value.clone());
+        }
+        let text = serde_json::to_vec_pretty(&spec).expect("JSON");
         std::fs::write(self.path().join("config.json"), text).expect("config.json");
     }
+}
+
+/// Sets the value at a JSON pointer, with the objects on the way where they are missing.
+#[track_caller]
+fn put(spec: &mut Value, pointer: &str, value: Value) {
+    let mut at = spec;
+    for name in pointer.split('/').skip(1) {
+        at = match at {
+            Value::Array(list) => {
+                let index: usize = name.parse().expect("an index");
+                list.get_mut(index).expect("an element at the index")
+            }
+            _ => &mut at[name],
+        };
+    }
+    *at = value;
 }
 
 /// Debian's static busybox.

@@ -9,6 +9,7 @@ pub mod command;
 pub mod fds;
 pub mod image;
 pub mod netns;
+pub mod orphan;
 pub mod registry;
 pub mod runtime;
 pub mod terminal;
@@ -18,6 +19,7 @@ pub use bundle::Bundle;
 pub use command::{Done, code_of, run, run_with_stdin};
 pub use fds::Receiver;
 pub use netns::NetNs;
+pub use orphan::Orphan;
 pub use runtime::{Container, Runtime};
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! What goes wrong leaves the container as it was, and says why.
 
+use crate::programs::with_perl;
 use crate::world::{World, count, counter, counts_on, criu, is_mounted_below};
 use husk_tests::{Bundle, Container, run, wait_until};
 use serde_json::json;
@@ -46,6 +47,36 @@ fn a_program_that_is_not_criu_is_told_as_such() {
     assert_eq!(container.status(), "running");
 }
 
+/// criu takes no locks of files along unless it is told to, and says so after it has stopped the processes.
+#[test]
+fn a_failed_checkpoint_leaves_the_container_running() {
+    if !criu() {
+        return;
+    }
+    let world = World::husk();
+    let bundle = Bundle::new(&["perl", "-e", COUNTER_WITH_A_LOCK]);
+    with_perl(&bundle);
+    let container = world.start(&bundle);
+    let at = counts_on(&bundle, 2);
+    let pid = container.pid();
+    let refused = world.checkpoint(&container, &[]);
+    assert!(refused.code == 1 && refused.stderr.contains("criu"), "{refused:?}");
+    assert_eq!((container.pid(), container.status().as_str()), (pid, "running"));
+    counts_on(&bundle, at);
+    world.checkpoint(&container, &["--file-locks"]).ok();
+    let at = count(&bundle);
+    world.restore(&bundle, &container, &["--file-locks"]).ok();
+    counts_on(&bundle, at);
+}
+
+/// As [`counter`], with a lock of a file in its hands.
+const COUNTER_WITH_A_LOCK: &str = r#"
+open my $lock, ">", "/tmp/lock"; flock $lock, 2;
+while (1) {
+    open my $file, ">", "/tmp/new"; print $file ++$i; close $file;
+    rename "/tmp/new", "/tmp/count"; select undef, undef, undef, 0.1;
+}"#;
+
 #[test]
 fn an_idmapped_mount_is_refused() {
     let world = World::husk();
@@ -68,7 +99,7 @@ fn a_failed_restore_leaves_nothing() {
         return;
     }
     let world = World::husk();
-    let mut bundle = counter();
+    let bundle = counter();
     let container = world.start(&bundle);
     counts_on(&bundle, 2);
     world.checkpoint(&container, &[]).ok();
@@ -84,9 +115,9 @@ fn a_failed_restore_leaves_nothing() {
     nothing(world.restore(&bundle, &container, &[]), "no inventory.img");
     std::fs::rename(images.join("kept"), images.join("inventory.img")).unwrap();
     let hook = json!([{"path": "/bin/sh", "args": ["sh", "-c", "echo no such day >&2; exit 3"]}]);
-    bundle.set("/hooks", json!({"createRuntime": hook})).write();
+    bundle.write_with(&[("/hooks", json!({"createRuntime": hook}))]);
     nothing(world.restore(&bundle, &container, &[]), "no such day");
-    bundle.set("/hooks", json!({})).write();
+    bundle.write();
     let at = count(&bundle);
     world.restore(&bundle, &container, &[]).ok();
     counts_on(&bundle, at);
@@ -98,7 +129,7 @@ fn what_a_killed_restore_leaves_can_be_deleted() {
         return;
     }
     let world = World::husk();
-    let mut bundle = counter();
+    let bundle = counter();
     let container = world.start(&bundle);
     counts_on(&bundle, 2);
     world.checkpoint(&container, &[]).ok();
@@ -106,7 +137,7 @@ fn what_a_killed_restore_leaves_can_be_deleted() {
     let began = world.path("began");
     let script = format!("echo $$ >{}; exec sleep 1000", began.display());
     let hook = json!([{"path": "/bin/sh", "args": ["sh", "-c", script]}]);
-    bundle.set("/hooks", json!({"createRuntime": hook})).write();
+    bundle.write_with(&[("/hooks", json!({"createRuntime": hook}))]);
     let mut restore = world.restore_command(&bundle, &container);
     let mut husk = restore.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let hook = || std::fs::read_to_string(&began).ok()?.trim().parse::<u32>().ok();

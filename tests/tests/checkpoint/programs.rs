@@ -1,14 +1,10 @@
 //! What programs have open goes on: trees of processes, files, pipes, sockets, terminals.
 
 use crate::world::{World, criu};
-use husk_tests::{Bundle, Container, command::code_of, run, unique, wait_until};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use husk_tests::{Bundle, Container, Receiver, command::code_of, run, unique, wait_until};
 use std::{
-    io::{IoSliceMut, Read as _, Write as _},
-    mem::MaybeUninit,
-    os::unix::net::{UnixListener, UnixStream},
-    path::Path,
-    process::{Command, Stdio},
+    io::{Read as _, Write as _},
+    process::Command,
 };
 
 /// Each round goes once through all that is open, and writes its number when each answer was right.
@@ -51,7 +47,7 @@ for (my $n = 1; ; $n++) {
 "#;
 
 /// Debian's perl-base and the libraries that it needs, into the root filesystem.
-fn with_perl(bundle: &Bundle) {
+pub fn with_perl(bundle: &Bundle) {
     let script = r#"
         set -e
         cd "$1"
@@ -138,35 +134,6 @@ fn pipes_of_the_caller_carry_on() {
     assert_eq!(code_of(child.wait().unwrap()), 5);
 }
 
-fn receive(socket: &UnixStream) -> std::fs::File {
-    let mut text = [0; 64];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut text)], &mut control, RecvFlags::CMSG_CLOEXEC)
-        .unwrap();
-    let fd = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
-    fd.expect("a descriptor").into()
-}
-
-/// Runs a command that sends the terminal's master to the socket.
-fn with_console(command: &mut Command, path: &Path) -> std::fs::File {
-    let _ = std::fs::remove_file(path);
-    let listener = UnixListener::bind(path).unwrap();
-    std::thread::scope(|scope| {
-        let done = scope.spawn(|| {
-            let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit()).status();
-            assert!(status.unwrap().success(), "{command:?}");
-        });
-        let (socket, _) = listener.accept().unwrap();
-        let master = receive(&socket);
-        done.join().unwrap();
-        master
-    })
-}
-
 #[test]
 fn a_terminal_is_handed_over_anew() {
     if !criu() {
@@ -176,18 +143,18 @@ fn a_terminal_is_handed_over_anew() {
     let mut bundle = Bundle::script("while read line; do echo \"got $line\"; done");
     bundle.set("/process/terminal", true);
     bundle.write();
-    let path = world.path("console");
+    let console = Receiver::new();
     let container = Container::named(&world.runtime, &unique("tty"));
     let mut first = world.runtime.command();
-    first.args(["run", "--detach", "--console-socket"]).arg(&path);
+    first.args(["run", "--detach", "--console-socket"]).arg(console.path());
     first.arg("--bundle").arg(bundle.path()).arg(&container.id);
-    let mut master = with_console(&mut first, &path);
+    let mut master = console.receive_from(&mut first);
     talk(&mut master, "one");
     world.checkpoint(&container, &[]).ok();
     drop(master);
     let mut restore = world.restore_command(&bundle, &container);
-    restore.arg("--detach").arg("--console-socket").arg(&path);
-    let mut master = with_console(&mut restore, &path);
+    restore.arg("--detach").arg("--console-socket").arg(console.path());
+    let mut master = console.receive_from(&mut restore);
     talk(&mut master, "two");
     assert_eq!(container.exec(&["readlink", "/proc/1/fd/0"]).ok().text(), "/dev/pts/0");
 }

@@ -37,7 +37,7 @@ impl World {
 
     /// `run --detach` with /dev/null as standard streams: a checkpoint does not take the test's own files along.
     #[track_caller]
-    pub fn start(&self, bundle: &Bundle) -> Container<'_> {
+    pub fn start<'a>(&'a self, bundle: &'a Bundle) -> Container<'a> {
         bundle.write();
         let container = Container::named(&self.runtime, &husk_tests::unique("cr"));
         self.quiet(

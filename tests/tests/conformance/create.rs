@@ -21,11 +21,11 @@ fn a_change_of_the_spec_after_it_means_nothing() {
     let mut bundle = Bundle::script("hostname >/name; pwd >>/name; exec sleep 100000");
     bundle.set("/hostname", "before").set("/process/cwd", "/usr");
     let container = runtime.create(&bundle);
-    let mut later = bundle.spec.clone();
-    later["hostname"] = json!("after");
-    later["process"]["cwd"] = json!("/var");
-    later["process"]["args"] = json!(["false"]);
-    std::fs::write(bundle.path().join("config.json"), later.to_string()).unwrap();
+    bundle.write_with(&[
+        ("/hostname", json!("after")),
+        ("/process/cwd", json!("/var")),
+        ("/process/args", json!(["false"])),
+    ]);
     container.call("start", &[]).ok();
     let read = || std::fs::read_to_string(bundle.rootfs().join("name")).unwrap_or_default();
     wait_until("the program has written", || read().ends_with("/usr\n"));
@@ -137,16 +137,14 @@ fn one_that_fails_leaves_nothing() {
         ("/root/path", json!("none")),
         ("/hooks", json!({"createRuntime": [{"path": "/bin/false"}]})),
     ] {
-        let mut bundle = Bundle::new(&["true"]);
-        let right = bundle.spec.clone();
-        bundle.set(pointer, value);
-        bundle.write();
+        let bundle = Bundle::new(&["true"]);
+        bundle.write_with(&[(pointer, value)]);
         let container = Container::named(&runtime, &unique("again"));
         let create =
             || run(runtime.command().args(["create", "--bundle"]).arg(bundle.path()).arg(&container.id));
         assert_ne!(create().code, 0, "{pointer}");
         assert_ne!(container.call("state", &[]).code, 0, "{pointer}: a container is left");
-        std::fs::write(bundle.path().join("config.json"), right.to_string()).unwrap();
+        bundle.write();
         create().ok();
     }
 }
@@ -194,13 +192,12 @@ fn several_at_a_time_do_not_disturb_each_other() {
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
-                let container = Container::named(&runtime, &unique("many"));
-                run(runtime.command().args(["create", "--bundle"]).arg(bundle.path()).arg(&container.id))
-                    .ok();
-                container.call("start", &[]).ok();
-                container.call("kill", &["KILL"]).ok();
-                container.wait_for("stopped");
-                container.call("delete", &[]).ok();
+                for _ in 0..3 {
+                    let container = runtime.start(&bundle);
+                    container.call("kill", &["KILL"]).ok();
+                    container.wait_for("stopped");
+                    container.call("delete", &[]).ok();
+                }
             });
         }
     });

@@ -1,39 +1,8 @@
 //! `exec`: a further process of a container.
 
 use super::{capable, idle, same};
-use husk_tests::{Bundle, Container, Runtime, cgroup, run};
-use rustix::process::{Pid, Signal, WaitOptions};
+use husk_tests::{Bundle, Container, Orphan, Runtime, cgroup, run};
 use serde_json::json;
-use std::path::Path;
-
-/// A process that `exec --detach` has left behind. The kernel ends a container only after its last process was reaped, and
-/// the machine's init may not care for orphans (as PID 1 of a container that CI runs in): so the test does.
-pub struct Orphan(Pid);
-
-impl Orphan {
-    /// To be called before the process is made: from then on orphans come to this process.
-    pub fn adopt() {
-        let own = i32::try_from(std::process::id()).ok().and_then(Pid::from_raw);
-        rustix::process::set_child_subreaper(own).unwrap();
-    }
-
-    /// The process that wrote this pid file.
-    pub fn of(pid_file: &Path) -> Self {
-        Self(Pid::from_raw(std::fs::read_to_string(pid_file).unwrap().parse().unwrap()).unwrap())
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.0.as_raw_nonzero().get().unsigned_abs()
-    }
-}
-
-impl Drop for Orphan {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = rustix::process::kill_process(self.0, Signal::KILL);
-        let _ = rustix::process::waitpid(Some(self.0), WaitOptions::empty());
-    }
-}
 
 #[test]
 fn it_is_in_the_containers_namespaces() {
@@ -54,13 +23,7 @@ fn it_is_in_the_containers_group() {
         return;
     }
     let container = idle(&runtime, same);
-    let bundle = container.bundle();
-    let file = bundle.path().join("pid");
-    Orphan::adopt();
-    container
-        .call_with("exec", &["--detach", "--pid-file", file.to_str().unwrap()], &["sleep", "100000"])
-        .ok();
-    let orphan = Orphan::of(&file);
+    let orphan = Orphan::exec(&container, &[], &["sleep", "100000"]);
     assert_eq!(cgroup::of_process(orphan.pid()), cgroup::of_process(container.pid()));
 }
 

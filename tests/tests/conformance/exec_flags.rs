@@ -1,8 +1,7 @@
 //! The flags of `exec`, as runc's manual has them.
 
-use super::exec::Orphan;
 use super::{capable, idle, same};
-use husk_tests::{Runtime, cgroup, run};
+use husk_tests::{Orphan, Runtime, cgroup, run};
 
 #[test]
 fn user_and_group() {
@@ -89,16 +88,7 @@ fn detach() {
     let runtime = Runtime::new();
     let container = idle(&runtime, same);
     let bundle = container.bundle();
-    let pid = bundle.path().join("pid");
-    Orphan::adopt();
-    container
-        .call_with(
-            "exec",
-            &["--detach", "--pid-file", pid.to_str().unwrap()],
-            &["sh", "-c", ": >/joined; exec sleep 100000"],
-        )
-        .ok();
-    let _orphan = Orphan::of(&pid);
+    let _orphan = Orphan::exec(&container, &[], &["sh", "-c", ": >/joined; exec sleep 100000"]);
     husk_tests::wait_until("the process runs", || bundle.rootfs().join("joined").exists());
 }
 
@@ -109,19 +99,9 @@ fn a_group_below_the_containers() {
         return;
     }
     let container = idle(&runtime, same);
-    let bundle = container.bundle();
     let own = cgroup::of_process(container.pid()).join("sub");
     std::fs::create_dir(&own).unwrap();
-    let pid = bundle.path().join("pid");
-    Orphan::adopt();
-    container
-        .call_with(
-            "exec",
-            &["--detach", "--cgroup", "sub", "--pid-file", pid.to_str().unwrap()],
-            &["sleep", "100000"],
-        )
-        .ok();
-    let orphan = Orphan::of(&pid);
+    let orphan = Orphan::exec(&container, &["--cgroup", "sub"], &["sleep", "100000"]);
     assert_eq!(cgroup::of_process(orphan.pid()), own);
 }
 

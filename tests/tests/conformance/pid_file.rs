@@ -1,50 +1,36 @@
 //! `--pid-file` of create, run and exec.
 
 use super::{idle, same};
-use husk_tests::{Bundle, Container, Runtime, run, unique};
+use husk_tests::{Bundle, Container, Orphan, Runtime, run, unique};
 
-#[test]
-fn of_create() {
+/// What `create` or `run` writes is the pid in its state.
+fn is_that_of_the_state(verb: &[&str]) {
     let runtime = Runtime::new();
     let bundle = Bundle::new(&["sleep", "100000"]);
     bundle.write();
     let file = bundle.path().join("pid");
     let container = Container::named(&runtime, &unique("pid"));
     let mut command = runtime.command();
-    command.args(["create", "--pid-file"]).arg(&file).arg("--bundle").arg(bundle.path()).arg(&container.id);
+    command.args(verb).arg("--pid-file").arg(&file).arg("--bundle").arg(bundle.path()).arg(&container.id);
     run(&mut command).ok();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), container.pid().to_string());
 }
 
 #[test]
+fn of_create() {
+    is_that_of_the_state(&["create"]);
+}
+
+#[test]
 fn of_run_detached() {
-    let runtime = Runtime::new();
-    let bundle = Bundle::new(&["sleep", "100000"]);
-    bundle.write();
-    let file = bundle.path().join("pid");
-    let container = Container::named(&runtime, &unique("pid"));
-    let mut command = runtime.command();
-    command
-        .args(["run", "--detach", "--pid-file"])
-        .arg(&file)
-        .arg("--bundle")
-        .arg(bundle.path())
-        .arg(&container.id);
-    run(&mut command).ok();
-    assert_eq!(std::fs::read_to_string(&file).unwrap(), container.pid().to_string());
+    is_that_of_the_state(&["run", "--detach"]);
 }
 
 #[test]
 fn of_exec_detached() {
     let runtime = Runtime::new();
     let container = idle(&runtime, same);
-    let bundle = container.bundle();
-    let file = bundle.path().join("pid");
-    super::exec::Orphan::adopt();
-    container
-        .call_with("exec", &["--detach", "--pid-file", file.to_str().unwrap()], &["sleep", "100000"])
-        .ok();
-    let orphan = super::exec::Orphan::of(&file);
+    let orphan = Orphan::exec(&container, &[], &["sleep", "100000"]);
     let pid = orphan.pid();
     // exec may return a moment before its process has become the program.
     husk_tests::wait_until("the pid is the program's", || {

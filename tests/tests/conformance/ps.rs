@@ -1,11 +1,18 @@
 //! `ps`: the processes of a container.
 
 use super::{document, idle, same};
-use husk_tests::{Bundle, Container, Runtime, wait_until};
+use husk_tests::{Bundle, Container, Orphan, Runtime, wait_until};
 
 fn pids(container: &Container<'_>) -> Vec<u64> {
     let list = document(&container.call_with("ps", &["--format", "json"], &[]).ok());
     list.as_array().unwrap().iter().map(|pid| pid.as_u64().unwrap()).collect()
+}
+
+/// A container of two processes.
+fn two(runtime: &Runtime) -> Container<'_> {
+    let container = runtime.start_owned(Bundle::script("sleep 601 & exec sleep 602"));
+    wait_until("both run", || pids(&container).len() == 2);
+    container
 }
 
 #[test]
@@ -14,9 +21,7 @@ fn as_json() {
     if !runtime.needs_groups() {
         return;
     }
-    let bundle = Bundle::script("sleep 601 & exec sleep 602");
-    let container = runtime.start(&bundle);
-    wait_until("both run", || pids(&container).len() == 2);
+    let container = two(&runtime);
     assert!(pids(&container).contains(&u64::from(container.pid())));
 }
 
@@ -26,9 +31,7 @@ fn as_a_table() {
     if !runtime.needs_groups() {
         return;
     }
-    let bundle = Bundle::script("sleep 601 & exec sleep 602");
-    let container = runtime.start(&bundle);
-    wait_until("both run", || pids(&container).len() == 2);
+    let container = two(&runtime);
     let done = container.call("ps", &[]).ok();
     assert_eq!(done.stdout.lines().count(), 3, "{done:?}");
     assert!(done.stdout.contains("sleep 601") && done.stdout.contains("sleep 602"), "{done:?}");
@@ -53,13 +56,7 @@ fn processes_of_exec_are_in_it() {
         return;
     }
     let container = idle(&runtime, same);
-    let bundle = container.bundle();
-    let file = bundle.path().join("pid");
-    super::exec::Orphan::adopt();
-    container
-        .call_with("exec", &["--detach", "--pid-file", file.to_str().unwrap()], &["sleep", "100000"])
-        .ok();
-    let orphan = super::exec::Orphan::of(&file);
+    let orphan = Orphan::exec(&container, &[], &["sleep", "100000"]);
     assert!(pids(&container).contains(&u64::from(orphan.pid())));
 }
 

@@ -1,13 +1,9 @@
 //! `linux.seccomp` with `SCMP_ACT_NOTIFY`: the agent at `listenerPath`.
 
 use super::refused;
-use husk_tests::{Bundle, Runtime, temp_dir, wait_until};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use husk_tests::{Bundle, Receiver, Runtime, wait_until};
 use serde_json::{Value, json};
-use std::io::IoSliceMut;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 fn profile(agent: Option<&Path>) -> Value {
@@ -20,75 +16,47 @@ fn profile(agent: Option<&Path>) -> Value {
     profile
 }
 
-/// The message at a socket and the descriptors that came with it.
-fn receive(listener: &UnixListener) -> (Value, Vec<OwnedFd>) {
-    listener.set_nonblocking(true).unwrap();
-    let mut socket = None;
-    wait_until("the runtime connects", || {
-        socket = listener.accept().ok().map(|(socket, _)| socket);
-        socket.is_some()
-    });
-    let socket = socket.unwrap();
-    socket.set_nonblocking(false).unwrap();
-    let mut text = vec![0; 64 << 10];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let received = rustix::net::recvmsg(
-        &socket,
-        &mut [IoSliceMut::new(&mut text)],
-        &mut control,
-        RecvFlags::CMSG_CLOEXEC,
-    )
-    .unwrap();
-    let mut fds = Vec::new();
-    for message in control.drain() {
-        if let RecvAncillaryMessage::ScmRights(more) = message {
-            fds.extend(more);
-        }
-    }
-    (serde_json::from_slice(&text[..received.bytes]).unwrap(), fds)
+/// The state that a runtime sends to its agent, and the descriptor.
+fn receive(agent: &Receiver) -> (Value, OwnedFd) {
+    let (state, fd) = agent.receive();
+    (serde_json::from_str(&state).unwrap(), fd)
 }
 
 #[test]
 fn the_agent_gets_the_state_and_the_descriptor() {
-    let dir = temp_dir();
-    let path = dir.path().join("agent");
-    let socket = UnixListener::bind(&path).unwrap();
+    let agent = Receiver::new();
     let mut bundle = Bundle::script("mkdir /x; echo $? >/result; exec sleep 100000");
-    bundle.set("/linux/seccomp", profile(Some(&path)));
+    bundle.set("/linux/seccomp", profile(Some(&agent.path())));
     let runtime = Runtime::new();
     let container = runtime.start(&bundle);
-    let (state, fds) = receive(&socket);
+    let (state, fd) = receive(&agent);
     assert!(state["ociVersion"].is_string(), "{state:#}");
     assert_eq!((&state["metadata"], &state["fds"]), (&json!("anything"), &json!(["seccompFd"])), "{state:#}");
     assert_eq!(state["pid"].as_u64(), Some(u64::from(container.pid())), "{state:#}");
     assert_eq!(state["state"]["id"].as_str(), Some(container.id.as_str()), "{state:#}");
     assert_eq!(state["state"]["bundle"].as_str(), bundle.path().to_str(), "{state:#}");
-    assert_eq!(fds.len(), 1);
-    let link = std::fs::read_link(format!("/proc/self/fd/{}", fds[0].as_raw_fd())).unwrap();
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap();
     assert!(link.to_string_lossy().contains("seccomp notify"), "{link:?}");
     // The call waits for the agent; where that goes away there is no answer any more (seccomp_unotify(2): ENOSYS).
     assert!(!bundle.rootfs().join("result").exists());
-    drop(fds);
+    drop(fd);
     wait_until("mkdir was answered", || bundle.rootfs().join("result").exists());
     assert!(!bundle.rootfs().join("x").exists());
 }
 
 #[test]
 fn exec_has_an_agent_too() {
-    let dir = temp_dir();
-    let path = dir.path().join("agent");
-    let socket = UnixListener::bind(&path).unwrap();
+    let agent = Receiver::new();
     let mut bundle = Bundle::new(&["sleep", "100000"]);
-    bundle.set("/linux/seccomp", profile(Some(&path)));
+    bundle.set("/linux/seccomp", profile(Some(&agent.path())));
     let runtime = Runtime::new();
     let container = runtime.start(&bundle);
-    drop(receive(&socket));
+    drop(receive(&agent));
     let done = std::thread::scope(|scope| {
         let exec = scope.spawn(|| container.sh("mkdir /x"));
-        let (state, fds) = receive(&socket);
+        let (state, fd) = receive(&agent);
         assert_eq!(state["state"]["id"].as_str(), Some(container.id.as_str()), "{state:#}");
-        drop(fds);
+        drop(fd);
         exec.join().unwrap()
     });
     assert_ne!(done.code, 0, "{done:?}");
@@ -96,16 +64,14 @@ fn exec_has_an_agent_too() {
 
 #[test]
 fn waiting_for_the_agent_can_be_left_to_fatal_signals() {
-    let dir = temp_dir();
-    let path = dir.path().join("agent");
-    let socket = UnixListener::bind(&path).unwrap();
+    let agent = Receiver::new();
     let mut bundle = Bundle::script("mkdir /x; echo $? >/result; exec sleep 100000");
-    let mut profile = profile(Some(&path));
+    let mut profile = profile(Some(&agent.path()));
     profile["flags"] = json!(["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]);
     bundle.set("/linux/seccomp", profile);
     let runtime = Runtime::new();
     let _container = runtime.start(&bundle);
-    drop(receive(&socket));
+    drop(receive(&agent));
     wait_until("mkdir was answered", || bundle.rootfs().join("result").exists());
 }
 

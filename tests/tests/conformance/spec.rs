@@ -20,18 +20,18 @@ fn it_writes_a_spec_that_runs() {
     assert_eq!(runtime.run(&bundle).ok().text(), "ran");
 }
 
+fn kinds(spec: &Value) -> Vec<&str> {
+    let namespaces = spec["linux"]["namespaces"].as_array().unwrap();
+    namespaces.iter().map(|ns| ns["type"].as_str().unwrap()).collect()
+}
+
 #[test]
 fn a_shell_with_a_terminal_in_namespaces_of_its_own() {
     let spec = written(&[]);
     assert_eq!(spec["process"]["args"], serde_json::json!(["sh"]));
     assert_eq!(spec["process"]["terminal"], true);
     assert_eq!(spec["root"]["path"], "rootfs");
-    let kinds: Vec<_> = spec["linux"]["namespaces"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|ns| ns["type"].as_str().unwrap())
-        .collect();
+    let kinds = kinds(&spec);
     for kind in ["pid", "network", "ipc", "uts", "mount"] {
         assert!(kinds.contains(&kind), "{kind}: {kinds:?}");
     }
@@ -47,12 +47,7 @@ fn into_another_bundle() {
 #[test]
 fn for_an_ordinary_user() {
     let spec = written(&["--rootless"]);
-    let kinds: Vec<_> = spec["linux"]["namespaces"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|ns| ns["type"].as_str().unwrap())
-        .collect();
+    let kinds = kinds(&spec);
     assert!(kinds.contains(&"user") && !kinds.contains(&"network"), "{kinds:?}");
     assert_eq!(spec["linux"]["uidMappings"][0]["containerID"], 0);
 }

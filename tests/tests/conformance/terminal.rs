@@ -1,13 +1,10 @@
 //! `process.terminal`: of `run`, and by a console socket.
 
 use super::same;
-use husk_tests::{Bundle, Container, Runtime, run, unique, wait_until};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+use husk_tests::{Bundle, Container, Orphan, Receiver, Runtime, run, unique, wait_until};
 use serde_json::json;
 use std::fs::File;
-use std::io::{IoSliceMut, Read as _, Write as _};
-use std::mem::MaybeUninit;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::Command;
 
@@ -32,10 +29,9 @@ fn with_socket<'a>(
 
 /// The same, and the terminal's master that came by the socket.
 fn made<'a>(runtime: &'a Runtime, verb: &[&str], bundle: &Bundle) -> (Container<'a>, File) {
-    let path = bundle.path().join("console");
-    let listener = UnixListener::bind(&path).unwrap();
-    let (container, mut command) = with_socket(runtime, verb, bundle, &path);
-    (container, sent(&listener, &mut command))
+    let console = Receiver::new();
+    let (container, mut command) = with_socket(runtime, verb, bundle, &console.path());
+    (container, console.receive_from(&mut command))
 }
 
 /// What a script writes to its terminal, whose master came by a console socket.
@@ -91,38 +87,6 @@ fn a_terminal_in_a_user_namespace() {
     assert_eq!(shown("tty; echo by console >/dev/console", super::mapped), "/dev/pts/0\nby console");
 }
 
-/// The first descriptor that comes over a socket.
-pub fn receive(socket: &UnixStream) -> File {
-    let mut text = [0; 4096];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    rustix::net::recvmsg(socket, &mut [IoSliceMut::new(&mut text)], &mut control, RecvFlags::CMSG_CLOEXEC)
-        .unwrap();
-    let fd = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
-    fd.expect("a descriptor").into()
-}
-
-/// Runs a command that sends a descriptor to a socket.
-fn sent(listener: &UnixListener, command: &mut Command) -> File {
-    std::thread::scope(|scope| {
-        let called = scope.spawn(|| run(command));
-        listener.set_nonblocking(true).unwrap();
-        let mut socket = None;
-        wait_until("the runtime connects or ends", || {
-            socket = listener.accept().ok().map(|(socket, _)| socket);
-            socket.is_some() || called.is_finished()
-        });
-        let Some(socket) = socket else { panic!("nothing came: {:?}", called.join().unwrap()) };
-        socket.set_nonblocking(false).unwrap();
-        let file = receive(&socket);
-        called.join().unwrap().ok();
-        file
-    })
-}
-
 fn read_until(master: &mut File, text: &str) {
     let mut seen = String::new();
     wait_until(text, || {
@@ -176,20 +140,19 @@ fn exec_sends_its_terminal_to_a_socket() {
     let runtime = Runtime::new();
     let container = super::idle(&runtime, same);
     let bundle = container.bundle();
-    let path = bundle.path().join("console");
-    let listener = UnixListener::bind(&path).unwrap();
+    let console = Receiver::new();
     let pid = bundle.path().join("pid");
-    super::exec::Orphan::adopt();
+    Orphan::adopt();
     let mut command = runtime.command();
     command
         .args(["exec", "--tty", "--detach", "--console-socket"])
-        .arg(&path)
+        .arg(console.path())
         .arg("--pid-file")
         .arg(&pid)
         .arg(&container.id);
     command.args(["sh", "-c", "read line; echo \"got $line\"; sleep 100000"]);
-    let mut master = sent(&listener, &mut command);
-    let _orphan = super::exec::Orphan::of(&pid);
+    let mut master = console.receive_from(&mut command);
+    let _orphan = Orphan::of(&pid);
     master.write_all(b"hello\n").unwrap();
     read_until(&mut master, "got hello");
 }
@@ -207,9 +170,8 @@ fn create_with_a_terminal_needs_a_socket() {
 fn a_socket_without_a_terminal_is_an_error() {
     let runtime = Runtime::new();
     let bundle = Bundle::new(&["true"]);
-    let path = bundle.path().join("console");
-    let _listener = UnixListener::bind(&path).unwrap();
-    let (_container, mut create) = with_socket(&runtime, &["create"], &bundle, &path);
+    let console = Receiver::new();
+    let (_container, mut create) = with_socket(&runtime, &["create"], &bundle, &console.path());
     assert_ne!(run(&mut create).code, 0);
 }
 

@@ -1,14 +1,8 @@
 //! What each flag of `husk exec` does to the process.
 
-use crate::{Orphan, idle};
-use husk_tests::{Runtime, run, temp_dir};
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix, SocketType,
-};
-use std::io::{IoSliceMut, Read, Write};
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
-use std::path::Path;
+use crate::idle;
+use husk_tests::{Orphan, Receiver, Runtime, run, temp_dir};
+use std::io::{Read, Write};
 
 #[test]
 fn home_is_that_of_the_user() {
@@ -82,40 +76,12 @@ fn debug_lines_tell_of_the_initial_cpus() {
     assert!(done.stderr.contains("initial CPU affinity: 0x1\""), "{done:?}");
 }
 
-/// Receives one descriptor on the listening socket, and the text that came with it.
-fn receive(listener: &OwnedFd) -> (String, OwnedFd) {
-    let socket = rustix::net::accept(listener).unwrap();
-    let mut text = [0; 64];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut control = RecvAncillaryBuffer::new(&mut space);
-    let received = rustix::net::recvmsg(
-        &socket,
-        &mut [IoSliceMut::new(&mut text)],
-        &mut control,
-        RecvFlags::CMSG_CLOEXEC,
-    )
-    .unwrap();
-    let fd = control.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-        _ => None,
-    });
-    (String::from_utf8_lossy(&text[..received.bytes]).into_owned(), fd.unwrap())
-}
-
-fn listen(path: &Path) -> OwnedFd {
-    let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
-    rustix::net::bind(&socket, &SocketAddrUnix::new(path).unwrap()).unwrap();
-    rustix::net::listen(&socket, 1).unwrap();
-    socket
-}
-
 #[test]
 fn the_terminal_and_the_pidfd_are_sent_away() {
     let runtime = Runtime::husk();
     let container = idle(&runtime);
     let dir = temp_dir();
-    let (console, pidfd) = (dir.path().join("console"), dir.path().join("pidfd"));
-    let (console_socket, pidfd_socket) = (listen(&console), listen(&pidfd));
+    let (console, pidfd) = (Receiver::new(), Receiver::new());
     let pid_file = dir.path().join("pid");
     Orphan::adopt();
     let flags = [
@@ -124,14 +90,14 @@ fn the_terminal_and_the_pidfd_are_sent_away() {
         "--tty",
         "--detach",
         "--console-socket",
-        console.to_str().unwrap(),
+        &console.text(),
         "--pidfd-socket",
-        pidfd.to_str().unwrap(),
+        &pidfd.text(),
     ];
     container.call_with("exec", &flags, &["sh", "-c", "readlink /proc/self/fd/0; read x; echo got $x"]).ok();
     let _orphan = Orphan::of(&pid_file);
-    let (_, master) = receive(&console_socket);
-    let (_, process) = receive(&pidfd_socket);
+    let (_, master) = console.receive();
+    let (_, process) = pidfd.receive();
     let mut terminal = std::fs::File::from(master);
     terminal.write_all(b"hello\n").unwrap();
     let mut output = String::new();

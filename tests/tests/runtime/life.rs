@@ -65,28 +65,6 @@ fn children(pid: u32) -> Vec<u32> {
 }
 
 #[test]
-fn many_at_a_time_do_not_disturb_each_other() {
-    let runtime = Runtime::husk();
-    let bundle = Bundle::new(&["sleep", "1000"]);
-    bundle.write();
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                for _ in 0..3 {
-                    let container = Container::named(&runtime, &unique("many"));
-                    run(runtime.command().args(["create", "--bundle"]).arg(bundle.path()).arg(&container.id))
-                        .ok();
-                    container.call("start", &[]).ok();
-                    container.call("kill", &["KILL"]).ok();
-                    container.wait_for("stopped");
-                    container.call("delete", &[]).ok();
-                }
-            });
-        }
-    });
-}
-
-#[test]
 fn one_container_under_parallel_commands_ends_up_in_one_state() {
     let runtime = Runtime::husk();
     let bundle = Bundle::new(&["sleep", "1000"]);

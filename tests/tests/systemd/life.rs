@@ -45,7 +45,8 @@ fn without_a_path() {
     let husk = Systemd::new();
     // systemd's names have no plus sign.
     let id = format!("{}+x", unique("sd"));
-    let container = husk.start(&Bundle::new(&["sleep", "1000"]), &id);
+    let bundle = Bundle::new(&["sleep", "1000"]);
+    let container = husk.start(&bundle, &id);
     let unit = format!("husk-{}\\x2bx.scope", id.trim_end_matches("+x"));
     assert!(group_of(container.pid()).ends_with(format!("system.slice/{unit}")));
     container.call("kill", &["KILL"]).ok();

@@ -144,8 +144,9 @@ fn properties_by_annotation() {
         ("Slice", "'other.slice'", "annotations[org.systemd.property.Slice]: husk sets this property itself"),
         ("NoSuchThing", "true", "NoSuchThing"),
     ] {
-        bundle.set("/annotations", json!({format!("org.systemd.property.{name}"): value}));
-        let (_, done) = husk.try_start(&bundle, &unique("sd"));
+        let mut wrong = Bundle::new(&["sleep", "1000"]);
+        wrong.set("/annotations", json!({format!("org.systemd.property.{name}"): value}));
+        let (_, done) = husk.try_start(&wrong, &unique("sd"));
         assert!(done.code != 0 && done.stderr.contains(wanted), "{}", done.stderr);
     }
 }

@@ -25,7 +25,7 @@ impl Systemd {
 
     /// `run --detach`, however it ends.
     #[track_caller]
-    pub fn try_start(&self, bundle: &Bundle, id: &str) -> (Container<'_>, Done) {
+    pub fn try_start<'a>(&'a self, bundle: &'a Bundle, id: &str) -> (Container<'a>, Done) {
         bundle.write();
         let container = Container::named(&self.runtime, id);
         let done = run(self.command().args(["run", "--detach", "--bundle"]).arg(bundle.path()).arg(id));
@@ -34,7 +34,7 @@ impl Systemd {
 
     /// `run --detach`, expected to work.
     #[track_caller]
-    pub fn start(&self, bundle: &Bundle, id: &str) -> Container<'_> {
+    pub fn start<'a>(&'a self, bundle: &'a Bundle, id: &str) -> Container<'a> {
         let (container, done) = self.try_start(bundle, id);
         done.ok();
         container
