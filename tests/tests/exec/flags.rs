@@ -1,6 +1,6 @@
 //! What each flag of `husk exec` does to the process.
 
-use crate::idle;
+use crate::{idle, idle_with};
 use husk_tests::{Orphan, Receiver, Runtime, run, temp_dir};
 use std::io::{Read, Write};
 
@@ -119,4 +119,21 @@ fn a_terminal_without_a_socket_is_copied() {
     assert!(done.stdout.starts_with("/dev/pts/"), "{}", done.stdout);
     let done = container.call_with("exec", &["-t", "-d"], &["true"]).expect_code(255);
     assert!(done.stderr.contains("needs --console-socket"), "{}", done.stderr);
+}
+
+/// What programs inherit is for the configuration to say: the flag is about the one process.
+#[test]
+fn a_further_capability_is_not_inherited() {
+    let runtime = Runtime::husk();
+    let container = idle_with(&runtime, |bundle| {
+        bundle.set(
+            "/process/capabilities",
+            serde_json::json!({"bounding": ["CAP_CHOWN", "CAP_SYSLOG"], "permitted": ["CAP_CHOWN"], "effective": ["CAP_CHOWN"],
+                "inheritable": ["CAP_CHOWN"], "ambient": ["CAP_CHOWN"]}),
+        );
+    });
+    let done = container.call_with("exec", &["--cap", "CAP_SYSLOG"], &["grep", "Cap", "/proc/self/status"]);
+    let sets: Vec<_> = done.ok().stdout.split_whitespace().map(str::to_owned).collect();
+    let (chown, both) = ("0000000000000001", "0000000400000001");
+    assert_eq!(sets, ["CapInh:", chown, "CapPrm:", both, "CapEff:", both, "CapBnd:", both, "CapAmb:", chown]);
 }

@@ -105,7 +105,7 @@ fn set_user(args: &Args, user: &mut User) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// To bounding, effective and permitted; to ambient where the container uses inheritable ones, as runc does.
+/// To bounding, effective and permitted; what the container's programs inherit stays as it is.
 fn add_capabilities(own: Option<LinuxCapabilities>, names: &[String]) -> anyhow::Result<LinuxCapabilities> {
     let mut added = Capabilities::new();
     for name in names {
@@ -131,10 +131,6 @@ fn add_capabilities(own: Option<LinuxCapabilities>, names: &[String]) -> anyhow:
         .set_bounding(joined(own.bounding()))
         .set_effective(joined(own.effective()))
         .set_permitted(joined(own.permitted()));
-    if own.inheritable().as_ref().is_some_and(|set| !set.is_empty()) {
-        capabilities.set_inheritable(joined(own.inheritable()));
-        capabilities.set_ambient(joined(own.ambient()));
-    }
     Ok(capabilities)
 }
 
