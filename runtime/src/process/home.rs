@@ -1,6 +1,6 @@
 //! HOME, which programs expect and config.json mostly leaves out: the user's entry in the container's /etc/passwd says it.
 
-use rustix::fs::{CWD, FileType, Mode, OFlags};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat};
 use std::{
     ffi::CString,
     io::{BufRead as _, BufReader, Read as _},
@@ -21,13 +21,13 @@ pub fn missing(env: &[CString], uid: u32) -> Option<CString> {
 }
 
 fn of_user(uid: u32) -> Option<Vec<u8>> {
+    let is_file = |stat: &Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    // Before, since a device may act on being opened; and after, as a process of the container may have put one there since.
+    rustix::fs::stat("/etc/passwd").ok().filter(is_file)?;
     // A FIFO in its place must not hold husk up.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let fd = rustix::fs::openat(CWD, "/etc/passwd", flags, Mode::empty()).ok()?;
-    let stat = rustix::fs::fstat(&fd).ok()?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return None;
-    }
+    rustix::fs::fstat(&fd).ok().filter(is_file)?;
     let lines = BufReader::new(std::fs::File::from(fd).take(MAX)).split(b'\n');
     lines.map_while(Result::ok).find_map(|line| of_line(&line, uid))
 }

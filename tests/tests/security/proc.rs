@@ -4,6 +4,7 @@ use husk_tests::{Bundle, Runtime};
 use rustix::fs::inotify;
 use serde_json::json;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 /// Where /proc is not procfs, labels and sysctls would be written to files of the image's, which then says they are set.
 #[test]
@@ -128,12 +129,32 @@ fn cve_2025_52565_a_ptmx_of_the_images_is_not_opened() {
     std::fs::create_dir(bundle.rootfs().join("dev/pts")).expect("a folder");
     rustix::fs::mknodat(rustix::fs::CWD, &ptmx, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
         .expect("a FIFO");
-    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).expect("inotify");
-    inotify::add_watch(&watch, &ptmx, inotify::WatchFlags::OPEN).expect("a watch");
+    let opened = watch(&ptmx);
     let done = runtime.run(&bundle).expect_code(1);
     assert!(done.stderr.contains("/dev/pts of the container is not a devpts"), "{done:?}");
-    let mut events = [0; 1024];
-    assert_eq!(rustix::io::read(&watch, &mut events), Err(rustix::io::Errno::AGAIN), "it was opened");
+    assert!(!opened(), "{done:?}");
+}
+
+/// The same at /etc/passwd, where husk looks for HOME.
+#[test]
+fn cve_2026_47766_a_passwd_that_is_no_file_is_not_opened() {
+    let runtime = Runtime::husk();
+    let mut bundle = Bundle::script("echo $HOME");
+    bundle.set("/process/env", json!(["PATH=/bin"]));
+    let passwd = bundle.rootfs().join("etc/passwd");
+    std::fs::remove_file(&passwd).expect("passwd");
+    rustix::fs::mknodat(rustix::fs::CWD, &passwd, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .expect("a FIFO");
+    let opened = watch(&passwd);
+    assert_eq!(runtime.run(&bundle).ok().text(), "/");
+    assert!(!opened());
+}
+
+/// Tells whether a file was opened since.
+fn watch(file: &Path) -> impl Fn() -> bool {
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).expect("inotify");
+    inotify::add_watch(&watch, file, inotify::WatchFlags::OPEN).expect("a watch");
+    move || rustix::io::read(&watch, &mut [0; 1024]) != Err(rustix::io::Errno::AGAIN)
 }
 
 /// Masked and read-only paths hold, also for root.
