@@ -1,7 +1,7 @@
 //! OCI bundles with a root filesystem of busybox.
 
 use serde_json::{Value, json};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 /// Programs that a test's root filesystem has, each a link to busybox.
@@ -122,7 +122,11 @@ impl Bundle {
             put(&mut spec, pointer, value.clone());
         }
         let text = serde_json::to_vec_pretty(&spec).expect("JSON");
-        std::fs::write(self.path().join("config.json"), text).expect("config.json");
+        // As a whole: another container may be made of the same bundle at this moment.
+        let mode = std::fs::Permissions::from_mode(0o644);
+        let file = tempfile::Builder::new().permissions(mode).tempfile_in(self.path()).expect("a file");
+        std::fs::write(file.path(), text).expect("config.json");
+        file.persist(self.path().join("config.json")).expect("config.json");
     }
 }
 
