@@ -121,19 +121,25 @@ fn a_terminal_without_a_socket_is_copied() {
     assert!(done.stderr.contains("needs --console-socket"), "{}", done.stderr);
 }
 
-/// What programs inherit is for the configuration to say: the flag is about the one process.
+/// An ambient capability has to be inheritable, too (capabilities(7)), and what is that is for the configuration to say.
 #[test]
-fn a_further_capability_is_not_inherited() {
+fn a_further_capability_is_ambient_where_it_may_be_inherited() {
     let runtime = Runtime::husk();
-    let container = idle_with(&runtime, |bundle| {
-        bundle.set(
-            "/process/capabilities",
-            serde_json::json!({"bounding": ["CAP_CHOWN", "CAP_SYSLOG"], "permitted": ["CAP_CHOWN"], "effective": ["CAP_CHOWN"],
-                "inheritable": ["CAP_CHOWN"], "ambient": ["CAP_CHOWN"]}),
-        );
-    });
-    let done = container.call_with("exec", &["--cap", "CAP_SYSLOG"], &["grep", "Cap", "/proc/self/status"]);
-    let sets: Vec<_> = done.ok().stdout.split_whitespace().map(str::to_owned).collect();
     let (chown, both) = ("0000000000000001", "0000000400000001");
-    assert_eq!(sets, ["CapInh:", chown, "CapPrm:", both, "CapEff:", both, "CapBnd:", both, "CapAmb:", chown]);
+    for (inheritable, set, ambient) in
+        [(&["CAP_CHOWN"][..], chown, chown), (&["CAP_CHOWN", "CAP_SYSLOG"], both, both)]
+    {
+        let container = idle_with(&runtime, |bundle| {
+            bundle.set(
+                "/process/capabilities",
+                serde_json::json!({"bounding": ["CAP_CHOWN", "CAP_SYSLOG"], "permitted": ["CAP_CHOWN"],
+                    "effective": ["CAP_CHOWN"], "inheritable": inheritable, "ambient": ["CAP_CHOWN"]}),
+            );
+        });
+        let done =
+            container.call_with("exec", &["--cap", "CAP_SYSLOG"], &["grep", "Cap", "/proc/self/status"]);
+        let sets: Vec<_> = done.ok().stdout.split_whitespace().map(str::to_owned).collect();
+        let wanted = ["CapInh:", set, "CapPrm:", both, "CapEff:", both, "CapBnd:", both, "CapAmb:", ambient];
+        assert_eq!(sets, wanted, "{inheritable:?}");
+    }
 }

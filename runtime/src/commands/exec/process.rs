@@ -105,7 +105,7 @@ fn set_user(args: &Args, user: &mut User) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// To bounding, effective and permitted; what the container's programs inherit stays as it is.
+/// To bounding, effective and permitted, and of those that the container's programs may inherit to ambient, as runc does.
 fn add_capabilities(own: Option<LinuxCapabilities>, names: &[String]) -> anyhow::Result<LinuxCapabilities> {
     let mut added = Capabilities::new();
     for name in names {
@@ -131,6 +131,14 @@ fn add_capabilities(own: Option<LinuxCapabilities>, names: &[String]) -> anyhow:
         .set_bounding(joined(own.bounding()))
         .set_effective(joined(own.effective()))
         .set_permitted(joined(own.permitted()));
+    if let Some(inheritable) = own.inheritable() {
+        let ambient: Capabilities = added.intersection(inheritable).copied().collect();
+        if !ambient.is_empty() {
+            capabilities.set_ambient(Some(
+                ambient.into_iter().chain(own.ambient().iter().flatten().copied()).collect(),
+            ));
+        }
+    }
     Ok(capabilities)
 }
 
