@@ -85,9 +85,8 @@ fn write_sysctl(path: &str, value: &str) -> Result<(), Fatal> {
     let fail = |e: &dyn std::fmt::Display| -> Fatal { format!("sysctl {path} = {value:?}: {e}").into() };
     let mut file = File::options().write(true).open(&full).map_err(|e| fail(&e))?;
     // A mount over /proc must not get what was meant for the kernel (CVE-2019-16884 and its kin).
-    const PROC_SUPER_MAGIC: i64 = 0x9fa0;
     let magic = rustix::fs::fstatfs(&file).map_err(|e| fail(&e))?.f_type;
-    if magic != PROC_SUPER_MAGIC {
+    if magic != rustix::fs::PROC_SUPER_MAGIC {
         return Err(fail(&"/proc/sys is not procfs"));
     }
     // One write: the kernel takes a second one for a new value.

@@ -2,7 +2,7 @@
 //! (CVE-2019-16884, CVE-2019-19921, CVE-2025-52881).
 
 use super::failure::{Failure, Result, Step as _};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
+use rustix::fs::{CWD, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags};
 use std::{
     ffi::CString,
     io::Read as _,
@@ -10,8 +10,6 @@ use std::{
     path::Path,
 };
 
-/// PROC_SUPER_MAGIC
-const MAGIC: i64 = 0x9fa0;
 /// PROC_ROOT_INO
 const ROOT: u64 = 1;
 
@@ -28,7 +26,7 @@ impl Proc {
         let fd = rustix::fs::openat(CWD, "/proc", flags, Mode::empty()).step(|| "open /proc".into())?;
         let found = rustix::fs::fstatfs(&fd).step(|| "fstatfs /proc".into())?;
         let stat = rustix::fs::fstat(&fd).step(|| "fstat /proc".into())?;
-        if found.f_type as i64 != MAGIC || stat.st_ino != ROOT {
+        if found.f_type != PROC_SUPER_MAGIC || stat.st_ino != ROOT {
             return Err(Failure::text("/proc is not a procfs"));
         }
         Ok(Self { fd })

@@ -119,6 +119,20 @@ impl Docker {
         self.run(&[&["-d", "--name", name], args].concat()).ok();
     }
 
+    /// [`start`](Self::start) with 64 MiB of memory and no swap, 20 processes and half a CPU.
+    #[track_caller]
+    pub fn start_limited(&self, name: &str) {
+        let flags = ["--memory=64m", "--memory-swap=64m", "--pids-limit=20", "--cpus=0.5"];
+        self.start(name, &[&flags[..], &["busybox", "sleep", "1000"]].concat());
+    }
+
+    /// What a container's cgroup says of memory, processes and CPU time, a line each.
+    #[track_caller]
+    pub fn limits(&self, name: &str) -> String {
+        let script = "cd /sys/fs/cgroup; cat memory.max pids.max cpu.max";
+        self.docker(&["exec", name, "sh", "-c", script]).ok().text().to_owned()
+    }
+
     /// docker with the terminal that script(1) makes.
     #[track_caller]
     pub fn with_terminal(&self, args: &[&str]) -> Done {

@@ -9,12 +9,8 @@ fn limits_are_in_force_and_update_changes_them() {
         return;
     }
     let docker = Docker::new();
-    let flags = ["--memory=64m", "--memory-swap=64m", "--pids-limit=20", "--cpus=0.5"];
-    docker.start("box", &[&flags[..], &["busybox", "sleep", "1000"]].concat());
-    let files = || {
-        let script = "cd /sys/fs/cgroup; cat memory.max pids.max cpu.max";
-        docker.docker(&["exec", "box", "sh", "-c", script]).ok().text().to_owned()
-    };
+    docker.start_limited("box");
+    let files = || docker.limits("box");
     assert_eq!(files(), "67108864\n20\n50000 100000");
     docker
         .docker(&["update", "--memory=32m", "--memory-swap=32m", "--pids-limit=30", "--cpus=0.25", "box"])
